@@ -1,0 +1,1 @@
+//! The life of a connection: sign in, test, refresh, disconnect, call.

@@ -1,0 +1,1 @@
+//! The one door out: allowed hosts, address filter, TLS, limits, credentials, redaction.

@@ -1,0 +1,2 @@
+//! The `keyport` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The manifest model, its templates, host patterns, checks and their messages.

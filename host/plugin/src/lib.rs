@@ -1,0 +1,1 @@
+//! The wasmtime engine: load, check, limit and call an app's component.

@@ -1,0 +1,1 @@
+//! The HTTP API, the Apps page, the connect window and connect.js.

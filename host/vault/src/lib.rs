@@ -1,0 +1,1 @@
+//! Sealed storage: the keyring, the record envelope and the store behind them.

@@ -1,0 +1,1 @@
+//! The component that serves every purely declarative app.

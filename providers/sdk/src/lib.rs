@@ -1,0 +1,1 @@
+//! Write a Keyport provider in Rust: one trait, one macro.
