@@ -1,0 +1,163 @@
+// The automation builder: app → event or action → account → run once.
+// Everything that counts happens in this platform's backend; the page only carries the completion code to it.
+
+const element = (id) => document.getElementById(id);
+const app = element("app");
+const step = element("step");
+const pick = element("pick");
+const run = element("run");
+const inputs = element("inputs");
+const state = { detail: null, connection: null };
+
+async function call(path, body) {
+  const options = body === undefined
+    ? {}
+    : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, options);
+  const document = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    throw new Error(document.detail || document.title || `The request failed with status ${answer.status}`);
+  }
+  return document;
+}
+
+function say(text, bad = false) {
+  const status = element("status");
+  status.textContent = text;
+  status.classList.toggle("bad", bad);
+}
+
+function option(value, text, disabled = false) {
+  const made = document.createElement("option");
+  made.value = value;
+  made.textContent = text;
+  made.disabled = disabled;
+  return made;
+}
+
+async function loadApps() {
+  const { data } = await call("/api/apps");
+  app.replaceChildren(option("", "Choose an app"), ...data.map((one) => option(one.id, one.name)));
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  if (wanted.get("app")) {
+    app.value = wanted.get("app");
+    await loadSteps();
+    const connection = wanted.get("connection");
+    if (connection) chosen({ id: connection });
+  }
+}
+
+async function loadSteps() {
+  state.detail = null;
+  forgetAccount();
+  step.disabled = true;
+  step.replaceChildren();
+  if (!app.value) return update();
+  state.detail = await call(`/api/apps/${encodeURIComponent(app.value)}`);
+  const group = (label, kind, list) => {
+    const made = document.createElement("optgroup");
+    made.label = label;
+    made.append(...list.map((one) => option(`${kind}:${one.id}`, one.title)));
+    return made;
+  };
+  const { events = [], actions = [] } = state.detail;
+  if (events.length) step.append(group("Events", "event", events));
+  if (actions.length) step.append(group("Actions", "action", actions));
+  step.disabled = !events.length && !actions.length;
+  showStep();
+}
+
+function currentStep() {
+  const [kind, id] = step.value.split(":");
+  const list = kind === "event" ? state.detail?.events : state.detail?.actions;
+  return { kind, id, detail: list?.find((one) => one.id === id) };
+}
+
+// A field per property of the input's JSON Schema.
+function showStep() {
+  const { detail } = currentStep();
+  element("step-about").textContent = detail?.description ?? "";
+  inputs.replaceChildren();
+  const schema = detail?.input ?? {};
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const label = document.createElement("label");
+    const required = (schema.required ?? []).includes(name);
+    label.textContent = `${property.title ?? name}${required ? "" : " (optional)"}`;
+    const input = document.createElement("input");
+    input.name = name;
+    input.required = required;
+    input.dataset.type = property.type ?? "string";
+    input.dataset.testid = `input-${name}`;
+    label.append(input);
+    inputs.append(label);
+  }
+  update();
+}
+
+function readInputs() {
+  const result = {};
+  for (const input of inputs.querySelectorAll("input")) {
+    if (input.value === "") continue;
+    const type = input.dataset.type;
+    if (type === "integer" || type === "number") result[input.name] = Number(input.value);
+    else if (type === "boolean") result[input.name] = input.value === "true";
+    else if (type === "object" || type === "array") result[input.name] = JSON.parse(input.value);
+    else result[input.name] = input.value;
+  }
+  return result;
+}
+
+function forgetAccount() {
+  state.connection = null;
+  element("account").textContent = "No account chosen.";
+}
+
+function chosen(connection) {
+  state.connection = connection.id;
+  const label = connection.account?.label ?? connection.title ?? connection.id;
+  element("account").textContent = `Connected as ${label}`;
+  update();
+}
+
+function update() {
+  pick.disabled = step.disabled || !step.value;
+  run.disabled = pick.disabled || !state.connection;
+}
+
+pick.addEventListener("click", async () => {
+  say("Waiting for the connect window…");
+  const wanted = { app: app.value, for: currentStep().kind };
+  try {
+    // The window opens at once, inside the click; its session is made meanwhile by our backend.
+    const { session, code } = await window.Keyport.pick({
+      session: async () => (await call("/api/sessions", wanted)).url,
+      app: wanted.app,
+      for: wanted.for,
+    });
+    chosen(await call("/api/complete", { session, code }));
+    say("The account is connected.");
+  } catch (error) {
+    say(error.message || "The account was not connected.", true);
+  }
+});
+
+run.addEventListener("click", async () => {
+  if (!inputs.reportValidity()) return;
+  const { kind, id } = currentStep();
+  const result = element("result");
+  result.hidden = true;
+  say("Running…");
+  try {
+    const answer = await call("/api/run", { connection: state.connection, kind, name: id, input: readInputs() });
+    result.textContent = JSON.stringify(answer, null, 2);
+    result.hidden = false;
+    say("Done.");
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+
+inputs.addEventListener("submit", (event) => event.preventDefault());
+app.addEventListener("change", () => loadSteps().catch((error) => say(error.message, true)));
+step.addEventListener("change", showStep);
+loadApps().catch((error) => say(error.message, true));

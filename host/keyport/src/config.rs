@@ -1,0 +1,331 @@
+//! What the operator sets, from four places: built-in defaults, one TOML file, the environment, flags; the later wins.
+//!
+//! Everything becomes one TOML table first and is read into [`Config`] once, so a key means the same
+//! wherever it was written and an unknown one is an error with a suggestion, never silence: a misspelt
+//! `behind_proxy` must not quietly leave a host open. The environment is read through a function that the
+//! caller passes in, so tests set no process-wide variables.
+//!
+//! Left out: reading configuration again while running. A changed file counts at the next start.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+use url::Url;
+
+/// Every setting that the environment can carry: variable, place in the file, and how its text is read.
+const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
+    ("KEYPORT_PUBLIC_URL", &["public_url"], Shape::Text),
+    ("KEYPORT_LISTEN", &["listen"], Shape::Text),
+    ("KEYPORT_BEHIND_PROXY", &["behind_proxy"], Shape::Bool),
+    ("KEYPORT_DATA", &["data"], Shape::Text),
+    ("KEYPORT_TLS_CERTIFICATE", &["tls", "certificate"], Shape::Text),
+    ("KEYPORT_TLS_KEY", &["tls", "key"], Shape::Text),
+    ("KEYPORT_ROOT_KEY_FILE", &["root_key", "file"], Shape::Text),
+    ("KEYPORT_ROOT_KEY_COMMAND", &["root_key", "command"], Shape::List),
+    ("KEYPORT_ALLOW_CIDRS", &["egress", "allow_cidrs"], Shape::List),
+    ("KEYPORT_EXTRA_ROOTS", &["egress", "extra_roots"], Shape::List),
+    ("KEYPORT_APPS", &["apps"], Shape::List),
+    ("KEYPORT_LOG_FORMAT", &["log", "format"], Shape::Text),
+    ("KEYPORT_LOG_LEVEL", &["log", "level"], Shape::Text),
+];
+
+/// The root key itself, base64; read by [`crate::wiring`] and never put into the table, which errors may quote.
+pub const ROOT_KEY_VARIABLE: &str = "KEYPORT_ROOT_KEY";
+/// Variables of this family that other programs read: the build, the command line and the tests.
+const NOT_OURS: &[&str] = &[ROOT_KEY_VARIABLE, "KEYPORT_COMPONENTS", "KEYPORT_CONFIG", "KEYPORT_PROOF"];
+const NOT_OURS_PREFIX: &str = "KEYPORT_TEST_";
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Bool,
+    /// Separated by commas.
+    List,
+}
+
+/// A configuration that has been read and is complete.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What browsers and the platform call this host, without a path: `https://connect.example.com`.
+    pub public_url: Url,
+    /// Where to listen, `address:port`.
+    pub listen: SocketAddr,
+    /// True when a proxy in front of this host speaks TLS; permits a clear bind beyond loopback.
+    #[serde(default)]
+    pub behind_proxy: bool,
+    /// The folder that holds the store and the compile cache.
+    pub data: PathBuf,
+    /// Certificate and key, when this host speaks TLS itself.
+    #[serde(default)]
+    pub tls: Option<TlsFiles>,
+    /// Where the root key comes from; the variable `KEYPORT_ROOT_KEY` may stand in for it.
+    #[serde(default)]
+    pub root_key: RootKeySource,
+    /// Exceptions for what may be reached.
+    #[serde(default)]
+    pub egress: EgressSettings,
+    /// Origin overrides, for development, tests and vendors' staging.
+    #[serde(default)]
+    pub origins: BTreeMap<String, String>,
+    /// Folders of further apps, each with a `manifest.yaml`.
+    #[serde(default)]
+    pub apps: Vec<PathBuf>,
+    /// How logs are written.
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+/// PEM files of the certificate chain and its private key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Where the root key comes from; at most one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootKeySource {
+    /// A file that only its owner can read.
+    pub file: Option<PathBuf>,
+    /// A command whose output is the key, base64: any KMS tool can serve.
+    pub command: Option<Vec<String>>,
+}
+
+/// What the operator permits beyond public addresses and roots.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressSettings {
+    /// Private networks that apps may be reached in, as CIDR.
+    #[serde(default)]
+    pub allow_cidrs: Vec<String>,
+    /// PEM files of certificate authorities besides the public ones.
+    #[serde(default)]
+    pub extra_roots: Vec<PathBuf>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// `text` or `json`.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// A filter such as `info` or `keyport=debug`.
+    pub level: Option<String>,
+}
+
+/// The two shapes of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document a line, for machines.
+    Json,
+}
+
+/// Why a configuration can't be used; each says where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or not readable.
+    #[error("can't read the configuration file {path}: {source}; check the path given with --config")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{path} is not valid TOML: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        message: String,
+    },
+    /// A variable of ours that means nothing.
+    #[error("the environment variable {name} is unknown{hint}; remove it or correct its name")]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// A suggestion, or nothing.
+        hint: String,
+    },
+    /// A variable whose text can't be read.
+    #[error("the environment variable {name} must be `true` or `false`")]
+    NotBool {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A key is unknown, missing or of the wrong kind.
+    #[error("the configuration can't be used: {0}")]
+    Meaning(String),
+}
+
+/// Reads the configuration: `file` (if any), then the environment, then `flags`.
+///
+/// `flags` has the same shape as the file. `environment` yields all variables; those that don't start with
+/// `KEYPORT_` are passed over.
+pub fn read(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: Table,
+) -> Result<Config, ConfigError> {
+    let mut table = match file {
+        Some(path) => read_file(path)?,
+        None => Table::new(),
+    };
+    merge(&mut table, from_environment(environment)?);
+    merge(&mut table, flags);
+    let config: Config = Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| ConfigError::Meaning(error.message().to_owned()))?;
+    check(&config)?;
+    Ok(config)
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let url = &config.public_url;
+    let refuse = |what: &str| Err(ConfigError::Meaning(what.to_owned()));
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return refuse("`public_url` must be an http or https address such as https://connect.example.com");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return refuse("`public_url` must be an origin only; remove what stands after the host and port");
+    }
+    if config.root_key.file.is_some() && config.root_key.command.is_some() {
+        return refuse("`root_key` names both a file and a command; keep one");
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    text.parse::<Table>().map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })
+}
+
+fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> Result<Table, ConfigError> {
+    let mut table = Table::new();
+    for (name, text) in environment {
+        let ours = name.starts_with("KEYPORT_")
+            && !name.starts_with(NOT_OURS_PREFIX)
+            && !NOT_OURS.contains(&name.as_str());
+        if !ours {
+            continue;
+        }
+        let Some((known, place, shape)) = ENVIRONMENT.iter().find(|(known, ..)| *known == name) else {
+            return Err(ConfigError::UnknownVariable { hint: suggestion(&name), name });
+        };
+        let value = match shape {
+            Shape::Text => Value::String(text),
+            Shape::Bool => Value::Boolean(text.parse().map_err(|_| ConfigError::NotBool { name: known })?),
+            Shape::List => {
+                Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect())
+            }
+        };
+        put(&mut table, place, value);
+    }
+    Ok(table)
+}
+
+/// The known variable that looks most like `name`, as `, did you mean …?`.
+fn suggestion(name: &str) -> String {
+    ENVIRONMENT
+        .iter()
+        .map(|(known, ..)| (strsim::jaro_winkler(name, known), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.9)
+        .map(|(_, known)| format!(", did you mean {known}?"))
+        .unwrap_or_default()
+}
+
+/// Puts `value` at a place of one or two names.
+pub fn put(table: &mut Table, place: &[&str], value: Value) {
+    match place {
+        [] => {}
+        [name] => {
+            table.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (name, value) in from {
+        match (into.get_mut(&name), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(text: &str) -> Table {
+        text.parse().unwrap()
+    }
+
+    const COMPLETE: &str = "public_url = 'https://keyport.example'\nlisten = '127.0.0.1:1'\ndata = '/tmp/x'";
+
+    #[test]
+    fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyport.toml");
+        std::fs::write(&file, format!("{COMPLETE}\n[log]\nlevel = 'file'\nformat = 'json'")).unwrap();
+        let environment = vec![
+            ("KEYPORT_LOG_LEVEL".to_owned(), "environment".to_owned()),
+            ("KEYPORT_DATA".to_owned(), "/environment".to_owned()),
+            ("PATH".to_owned(), "/bin".to_owned()),
+        ];
+        let config = read(Some(&file), environment, flags("data = '/flag'")).unwrap();
+        assert_eq!(config.data, PathBuf::from("/flag"));
+        assert_eq!(config.log.level.as_deref(), Some("environment"));
+        assert_eq!(config.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = read(None, vec![], flags(&format!("{COMPLETE}\nbehind_proxi = true"))).unwrap_err();
+        assert!(error.to_string().contains("behind_proxi"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_an_error_with_a_suggestion() {
+        let environment = vec![("KEYPORT_BEHIND_PROXI".to_owned(), "true".to_owned())];
+        let error = read(None, environment, flags(COMPLETE)).unwrap_err();
+        assert!(error.to_string().contains("did you mean KEYPORT_BEHIND_PROXY?"), "{error}");
+    }
+
+    #[test]
+    fn the_public_url_is_an_origin() {
+        for wrong in ["ftp://a", "https://a/path", "https://a/?q", "mailto:a@b"] {
+            let text = COMPLETE.replace("https://keyport.example", wrong);
+            assert!(read(None, vec![], flags(&text)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn two_sources_of_the_root_key_are_one_too_many() {
+        let text = format!("{COMPLETE}\n[root_key]\nfile = 'a'\ncommand = ['b']");
+        assert!(read(None, vec![], flags(&text)).unwrap_err().to_string().contains("keep one"));
+    }
+}
