@@ -1,0 +1,152 @@
+//! The engine: what the host has one of, put together once at start.
+//!
+//! `Engine` is a cheap clone around its parts. Its methods live beside their subject, one module per subject; this file
+//! holds construction only, so that what an engine is made of can be read at a glance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyport_egress::Egress;
+use keyport_plugin::PluginHost;
+use keyport_vault::Vault;
+use tokio::sync::broadcast;
+use url::Url;
+
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, Entropy, OsEntropy, SystemClock};
+use crate::error::ConnectError;
+use crate::view::Change;
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// Where everything is kept.
+    pub vault: Vault,
+    /// The one door out.
+    pub egress: Egress,
+    /// The sandbox that components run in.
+    pub plugins: PluginHost,
+    /// The apps.
+    pub catalogue: Catalogue,
+    /// Where browsers and providers reach this host: scheme, host, port; no path.
+    pub public_url: Url,
+    /// The time. [`SystemClock`] outside of tests.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness. [`OsEntropy`] outside of tests.
+    pub entropy: Arc<dyn Entropy>,
+    /// Limits and times.
+    pub options: Options,
+}
+
+impl EngineParts {
+    /// The parts with the system's clock, the system's randomness and the usual limits.
+    pub fn new(vault: Vault, egress: Egress, plugins: PluginHost, catalogue: Catalogue, public_url: Url) -> Self {
+        EngineParts {
+            vault,
+            egress,
+            plugins,
+            catalogue,
+            public_url,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            options: Options::default(),
+        }
+    }
+}
+
+/// Limits and times, each with its reason.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a session's link opens it.
+    pub session_link: Duration,
+    /// How long an opened session may be idle.
+    pub session_idle: Duration,
+    /// How long a session lasts at most.
+    pub session_max: Duration,
+    /// How long an authorization may take. RFC 9700 asks for short; people look for their second factor.
+    pub flow: Duration,
+    /// How long a completion code is good.
+    pub completion: Duration,
+    /// How long before an access token ends it is refreshed.
+    pub refresh_ahead: Duration,
+    /// Total time of one token request.
+    pub token_request: Duration,
+    /// Total time of one component call.
+    pub call: Duration,
+    /// How many failures in a row make a connection `failing` …
+    pub failing_after: u32,
+    /// … and over how long at least.
+    pub failing_over: Duration,
+    /// How long a fresh grant is kept while the app cannot be reached for its test call.
+    pub pending_retry: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            session_link: Duration::from_secs(60),
+            session_idle: Duration::from_secs(30 * 60),
+            session_max: Duration::from_secs(8 * 60 * 60),
+            flow: Duration::from_secs(10 * 60),
+            completion: Duration::from_secs(2 * 60),
+            refresh_ahead: Duration::from_secs(60),
+            token_request: Duration::from_secs(30),
+            call: Duration::from_secs(30),
+            failing_after: 3,
+            failing_over: Duration::from_secs(2 * 60),
+            pending_retry: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) vault: Vault,
+    pub(crate) egress: Egress,
+    pub(crate) plugins: PluginHost,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) public_url: Url,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) options: Options,
+    pub(crate) changes: broadcast::Sender<Change>,
+}
+
+/// The product's rules, over its parts. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Engine {
+    /// Puts the parts together and loads every app's component, so that nothing is compiled inside a request.
+    ///
+    /// # Errors
+    ///
+    /// When a component does not load or `public_url` cannot be one.
+    pub async fn new(parts: EngineParts) -> Result<Engine, ConnectError> {
+        let (changes, _) = broadcast::channel(1024);
+        Ok(Engine {
+            inner: Arc::new(Inner {
+                vault: parts.vault,
+                egress: parts.egress,
+                plugins: parts.plugins,
+                catalogue: parts.catalogue,
+                public_url: parts.public_url,
+                clock: parts.clock,
+                entropy: parts.entropy,
+                options: parts.options,
+                changes,
+            }),
+        })
+    }
+
+    /// Changes to flows and connections of every owner, as they happen. A page's stream filters by its session's owner.
+    /// A receiver that lags has missed something and should ask again.
+    pub fn watch(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Where browsers and providers reach this host.
+    pub fn public_url(&self) -> &Url {
+        &self.inner.public_url
+    }
+}
