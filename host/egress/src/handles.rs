@@ -1,0 +1,100 @@
+//! Placeholders that a guest may hold instead of secrets.
+//!
+//! A guest that must place a secret or a derived value itself (a signature header, say) gets a random
+//! placeholder. Egress puts the real value in, and only in the slots that the manifest declares and only
+//! towards the handle's audience. A placeholder is worth nothing outside its call, so a guest that prints
+//! or stores one gives nothing away; egress still refuses one out of its slot, because it is always a
+//! mistake or an attempt to have the value echoed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keyport_manifest::hosts::AllowedHosts;
+
+use crate::secret::Secret;
+
+/// A place where a handle may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// In the value of this header (name compared without case).
+    Header(String),
+    /// In the value of this query parameter (name compared exactly).
+    Query(String),
+}
+
+/// The handles of one call. Clones share their entries: the guest's imports issue, egress redeems.
+#[derive(Clone, Default)]
+pub struct Handles(Arc<Mutex<Vec<Issued>>>);
+
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub placeholder: String,
+    pub value: Secret,
+    pub slots: Vec<Slot>,
+    /// `None`: wherever the call's credential may go.
+    pub audience: Option<AllowedHosts>,
+}
+
+impl Handles {
+    /// Makes a placeholder for `value`, good in these slots, towards the call's credential audience (or
+    /// its base URL, where the call has no credential).
+    pub fn issue(&self, value: Secret, slots: Vec<Slot>) -> String {
+        self.push(value, slots, None)
+    }
+
+    /// As [`issue`](Self::issue), towards an audience of its own.
+    pub fn issue_for(&self, value: Secret, slots: Vec<Slot>, audience: AllowedHosts) -> String {
+        self.push(value, slots, Some(audience))
+    }
+
+    fn push(&self, value: Secret, slots: Vec<Slot>, audience: Option<AllowedHosts>) -> String {
+        let placeholder = random_placeholder();
+        self.lock().push(Issued {
+            placeholder: placeholder.clone(),
+            value,
+            slots,
+            audience,
+        });
+        placeholder
+    }
+
+    /// A snapshot of what was issued so far.
+    pub(crate) fn issued(&self) -> Vec<Issued> {
+        self.lock().clone()
+    }
+
+    // A panic elsewhere cannot leave the list half-written: a push is all that ever happens to it.
+    fn lock(&self) -> MutexGuard<'_, Vec<Issued>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `kph_` and 26 characters of base 32: 130 bits, URL-safe and header-safe as they are.
+fn random_placeholder() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut random = [0_u8; 26];
+    // The only failure is a machine without randomness. The value then stays unreachable: a placeholder
+    // that repeats is refused by `attach`, and nothing secret is in it.
+    if getrandom::fill(&mut random).is_err() {
+        tracing::error!("the operating system gives no randomness");
+    }
+    let tail = random.iter().map(|byte| {
+        char::from(*ALPHABET.get(usize::from(byte & 31)).unwrap_or(&b'a'))
+    });
+    "kph_".chars().chain(tail).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_random_and_say_nothing_of_the_value() {
+        let handles = Handles::default();
+        let one = handles.issue(Secret::new("hunter2hunter2"), vec![]);
+        let two = handles.issue(Secret::new("hunter2hunter2"), vec![]);
+        assert_ne!(one, two);
+        assert!(one.starts_with("kph_") && one.len() == 30 && !one.contains("hunter"));
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+        assert_eq!(handles.clone().issued().len(), 2);
+    }
+}

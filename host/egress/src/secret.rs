@@ -1,0 +1,64 @@
+//! Secret text on its way to an upstream, and what is attached where.
+//!
+//! A [`Secret`] has no `Debug`, `Display` or `Serialize`, and is wiped when dropped: printing one by
+//! accident does not compile. [`Credential`] binds secrets to an *audience*: the hosts that may see
+//! them. Nothing in this crate attaches a secret to a request whose URL is outside that audience.
+
+use keyport_manifest::hosts::AllowedHosts;
+use zeroize::Zeroizing;
+
+/// A piece of secret text. Wiped on drop; cannot be printed, compared or serialised.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes ownership of the text, so that no second copy stays behind.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
+    }
+
+    /// The secret itself. Every caller of this is a place to review.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::new(value)
+    }
+}
+
+/// Where an injected value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A request header of this name.
+    Header,
+    /// A query parameter of this name.
+    Query,
+}
+
+/// One rendered line of an auth method's `inject` list.
+#[derive(Clone)]
+pub struct Injection {
+    /// Header or query parameter.
+    pub place: Place,
+    /// The header's or parameter's name.
+    pub name: String,
+    /// The whole value, scheme included (`Bearer …`).
+    pub value: Secret,
+}
+
+/// What is attached to requests that go to the audience, and only to those.
+#[derive(Clone)]
+pub struct Credential {
+    /// The hosts that may see the credential. A host that the pass allows but the audience does not
+    /// gets the request without it.
+    pub audience: AllowedHosts,
+    /// What to attach.
+    pub parts: Vec<Injection>,
+    /// Every secret value that must not come back in an answer: the bare token or key, not the
+    /// rendered header. Values under [`MIN_SCRUBBED`](crate::MIN_SCRUBBED) bytes are not scrubbed.
+    /// The parts themselves are *not* scrubbed, because a part may be a harmless constant.
+    pub scrub: Vec<Secret>,
+}
