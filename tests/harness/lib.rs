@@ -1,0 +1,26 @@
+//! What the suite needs to drive the built program from outside, as its users would.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`binary`] | finds the built `keyport`; runs a command to its end |
+//! | [`host`] | a running `keyport serve` or `keyport dev`, stopped when dropped |
+//! | [`http`] | a small blocking client that keeps cookies and follows nothing by itself |
+//! | [`peer`] | programs that nobody here wrote, started on free loopback ports |
+//! | [`platform`] | the calls that a platform's backend makes |
+//! | [`browser`] | the page's calls, for tests that need no real browser |
+//!
+//! It depends on no crate of this workspace: what it can't see from outside, users can't either.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this crate is only ever a test; a failure here should stop it loudly"
+)]
+
+pub mod binary;
+pub mod browser;
+pub mod host;
+pub mod http;
+pub mod peer;
+pub mod platform;

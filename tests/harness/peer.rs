@@ -1,0 +1,111 @@
+//! Programs that nobody here wrote: a real OAuth server, vendors' API descriptions behind a mock, a real browser.
+//!
+//! They are node programs under `tests/peers`, pinned by its lock file and installed by `npm ci`. A machine
+//! without them skips the tests that need one and says so; with `KEYPORT_TEST_NO_SKIP` a skip is a failure.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::binary::repository;
+
+/// A running peer. It ends when this is dropped.
+pub struct Peer {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// What it said about itself when it was ready.
+    pub facts: Value,
+}
+
+fn folder() -> PathBuf {
+    repository().join("tests/peers")
+}
+
+/// Why the peers can't run here, or nothing.
+fn missing(script: &str) -> Option<String> {
+    if Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        return Some("node is not installed; install Node.js 20 or later".into());
+    }
+    if !folder().join("node_modules").is_dir() {
+        return Some("the peers are not installed; run `npm ci --prefix tests/peers`".into());
+    }
+    if script == "browser.mjs" && chromium().is_none() {
+        return Some("no Chromium was found; install it or name it in KEYPORT_TEST_CHROMIUM".into());
+    }
+    None
+}
+
+/// The browser's executable.
+pub fn chromium() -> Option<PathBuf> {
+    if let Ok(given) = std::env::var("KEYPORT_TEST_CHROMIUM") {
+        return Some(given.into());
+    }
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+}
+
+impl Peer {
+    /// Starts a script and waits until it prints its facts, a line of JSON. `None` where it can't run: the test
+    /// is skipped, which was said.
+    pub fn start(script: &str, arguments: &Value) -> Option<Self> {
+        if let Some(reason) = missing(script) {
+            assert!(std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(), "may not be skipped: {reason}");
+            eprintln!("SKIPPED: this test needs {script}: {reason}");
+            return None;
+        }
+        let mut child = Command::new("node")
+            .arg(folder().join(script))
+            .arg(arguments.to_string())
+            .current_dir(folder())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("node starts");
+        let stdin = child.stdin.take();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let read = stdout.read_line(&mut line).expect("text");
+        if read == 0 {
+            let mut said = String::new();
+            child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+            panic!("{script} ended before it was ready:\n{said}");
+        }
+        // Its further output is read and dropped, so that it never waits for us.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        let mut stderr = child.stderr.take().expect("piped");
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
+        let facts = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{script} said: {line}"));
+        Some(Self { child, stdin, facts })
+    }
+
+    /// A text among its facts.
+    pub fn fact(&self, name: &str) -> String {
+        self.facts[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.facts)).to_owned()
+    }
+
+    /// Sends it a line.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("open");
+        writeln!(stdin, "{line}").expect("the peer reads");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // The peers end when their input does; the kill is for those that hang.
+        drop(self.stdin.take());
+        for _ in 0..100 {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole program against real parts. Each module is one concern; see `tests/README.md` for what each needs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may be blunt"
+)]
+
+mod arrows;
