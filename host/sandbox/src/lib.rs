@@ -8,21 +8,35 @@
 //! sign-in page (one picks a demo user), consent that is remembered, dynamic client registration, ID tokens. **It is not an
 //! identity provider**: its developer page shows working credentials to whoever opens it. Serve it on a loopback address.
 
+mod api;
 mod bounded;
+mod browser;
+mod caller;
 mod clock;
 mod config;
+mod control;
+mod developer;
 mod errors;
 mod faults;
+mod form;
 mod grants;
+mod guard;
+mod html;
+mod oauth;
 mod random;
 mod redirects;
 mod scopes;
 mod serve;
+mod signed;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 
 pub use clock::Clock;
 pub use config::{Client, DemoCredentials, Seed, User, VendorConfig, VendorError};
@@ -32,6 +46,9 @@ pub use state::CredentialKind;
 
 /// Users one vendor can have.
 pub const MAX_USERS: usize = 16;
+
+/// Largest request body, in bytes.
+pub(crate) const MAX_REQUEST_BODY: usize = 64 * 1024;
 
 /// The pretend vendor. Clones share one state.
 #[derive(Clone)]
@@ -88,10 +105,20 @@ impl Vendor {
 
     /// All of the vendor's routes.
     pub fn router(&self) -> Router {
-        Router::new().layer(axum::middleware::from_fn_with_state(
-            self.clone(),
-            faults::happen,
-        ))
+        let mut routes = Router::new()
+            .merge(oauth::routes())
+            .merge(api::routes())
+            .merge(signed::routes(self))
+            .merge(developer::routes());
+        if self.0.control {
+            routes = routes.merge(control::routes());
+        }
+        routes
+            .fallback(nothing_here)
+            .layer(DefaultBodyLimit::max(MAX_REQUEST_BODY))
+            .layer(from_fn_with_state(self.clone(), faults::happen))
+            .layer(from_fn_with_state(self.clone(), guard::guard))
+            .with_state(self.clone())
     }
 
     /// Registers an exact redirect URI for a client.
@@ -205,4 +232,18 @@ impl Vendor {
     pub(crate) fn state(&self) -> MutexGuard<'_, state::State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Machines get JSON, people get a page.
+async fn nothing_here(uri: Uri) -> Response {
+    let machine = ["/api/", "/signed/", "/control/", "/.well-known/"];
+    if machine.iter().any(|prefix| uri.path().starts_with(prefix)) {
+        let words = "there is nothing at this address";
+        return errors::ApiError::new(StatusCode::NOT_FOUND, "not_found", words).into_response();
+    }
+    html::sorry(
+        StatusCode::NOT_FOUND,
+        "Nothing here",
+        "There is no page at this address.",
+    )
 }
