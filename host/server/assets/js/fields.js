@@ -1,0 +1,167 @@
+// The fields of a form, from what the manifest says about them: prefix and suffix, help and where to find the value,
+// examples, choices, and hints while typing. The server checks; the hints only save a round trip, so they never stop a
+// submit (but for a required field that is empty).
+
+import { button, el, fill, icon, outside } from './dom.js';
+
+const FORMATS = {
+  email: [/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'This does not look like an e-mail address.'],
+  'dns-label': [/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i, 'Only letters, digits and hyphens, without dots.'],
+  host: [/^[a-z0-9.-]+(:\d+)?$/i, 'Only the host name, such as example.com, without https:// or a path.'],
+  origin: [/^https:\/\/[^/\s]+\/?$/i, 'An address that begins with https:// and has no path.'],
+  url: [/^https:\/\/\S+$/i, 'An address that begins with https://.'],
+  integer: [/^-?\d+$/, 'Digits only.'],
+  digits: [/^\d+$/, 'Digits only.'],
+};
+
+const INPUT_TYPES = { email: 'email', url: 'url', origin: 'url', integer: 'text' };
+
+let count = 0;
+
+/**
+ * `fields`: FieldView[]. `update`: the form changes an existing connection, so nothing is required.
+ * Returns {node, values(), dirty(), check(), showErrors(map), focusFirst()}.
+ */
+export function fieldSet(fields, { update = false } = {}) {
+  const rows = fields.map((field) => fieldRow(field, update));
+  return {
+    node: el('div', { class: 'stack' }, rows.map((row) => row.node)),
+    /** What was typed, by id; empty ones are left out. */
+    values: () => Object.fromEntries(rows.map((row) => [row.id, row.value()]).filter(([, value]) => value !== '')),
+    dirty: () => rows.some((row) => row.dirty()),
+    /** Marks required fields that are empty; false if there is one. The first one gets the focus. */
+    check() {
+      const wrong = rows.filter((row) => !row.check());
+      wrong[0]?.focus();
+      return wrong.length === 0;
+    },
+    /** Shows what the server said, at the field; returns what belongs to no field of this form. */
+    showErrors(errors) {
+      const rest = { ...errors };
+      let first = null;
+      for (const row of rows) {
+        if (!(row.id in rest)) continue;
+        row.error(rest[row.id]);
+        first ??= row;
+        delete rest[row.id];
+      }
+      first?.focus();
+      return Object.values(rest);
+    },
+    focusFirst: () => rows[0]?.focus(),
+    empty: rows.length === 0,
+  };
+}
+
+function fieldRow(field, update) {
+  count += 1;
+  const inputId = `field-${count}`;
+  const messageId = `${inputId}-message`;
+  const helpId = `${inputId}-help`;
+  const required = field.required && !update;
+  const message = el('div', { id: messageId, 'aria-live': 'polite' });
+  const help = helpNode(field, helpId, update);
+  const common = {
+    id: inputId,
+    class: 'input',
+    name: field.id,
+    testid: `field-${field.id}`,
+    'aria-required': required,
+    'aria-describedby': `${help ? `${helpId} ` : ''}${messageId}`,
+  };
+  const initial = update ? '' : field.default ?? '';
+  const input = field.choices?.length ? chooser(field, common, initial, update) : textInput(field, common, initial);
+  const node = el('div', { class: 'field' },
+    el('label', { for: inputId }, field.label, !required && !update && el('span', { class: 'optional' }, ' (optional)')),
+    framed(field, input),
+    help,
+    message);
+
+  function show(kind, text) {
+    node.classList.toggle('invalid', kind === 'error');
+    if (kind === 'error') input.setAttribute('aria-invalid', 'true');
+    else input.removeAttribute('aria-invalid');
+    if (text) fill(message, el('p', { class: kind, testid: `${kind}-${field.id}` }, icon('alert'), text));
+    else fill(message);
+  }
+
+  const value = () => (field.secret ? input.value.trim() : tidy(field, input.value));
+  input.addEventListener('input', () => show(null));
+  input.addEventListener('blur', () => {
+    if (!field.secret && input.value !== value()) input.value = value();
+    const [pattern, say] = FORMATS[field.format] ?? [];
+    if (pattern && value() && !pattern.test(value())) show('hint', say);
+  });
+
+  return {
+    id: field.id,
+    node,
+    value,
+    dirty: () => input.value !== initial,
+    check() {
+      if (!required || value() !== '') return true;
+      show('error', `Enter: ${field.label}.`);
+      return false;
+    },
+    error: (text) => show('error', text),
+    focus: () => input.focus(),
+  };
+}
+
+function helpNode(field, helpId, update) {
+  const link = field.help_url && outside(field.help_url, 'Where to find it');
+  const kept = update ? (field.secret ? 'Leave empty to keep the stored one.' : 'Leave empty to keep it as it is.') : null;
+  if (!field.help && !link && !kept) return null;
+  return el('p', { class: 'help', id: helpId }, kept, kept && field.help ? ' ' : null, field.help, (field.help || kept) && link ? ' ' : null, link);
+}
+
+function chooser(field, common, initial, update) {
+  const select = el('select', common,
+    (update || !initial) && el('option', { value: '' }, update ? 'Keep as it is' : 'Choose…'),
+    field.choices.map((choice) => el('option', { value: choice.value }, choice.label || choice.value)));
+  select.value = initial;
+  return select;
+}
+
+function textInput(field, common, initial) {
+  return el('input', {
+    ...common,
+    type: field.secret ? 'password' : INPUT_TYPES[field.format] ?? 'text',
+    value: initial,
+    placeholder: field.example && (field.secret ? null : `e.g. ${field.example}`),
+    // Keys are no log-in for this site: browsers shouldn't offer to fill in or to remember them.
+    autocomplete: field.secret ? 'new-password' : field.format === 'email' ? 'email' : 'off',
+    autocapitalize: 'none',
+    spellcheck: 'false',
+    inputmode: ['integer', 'digits'].includes(field.format) ? 'numeric' : null,
+  });
+}
+
+function framed(field, input) {
+  if (input.tagName === 'SELECT' || !(field.prefix || field.suffix || field.secret)) return input;
+  let eye = null;
+  if (field.secret) {
+    eye = button('', { kind: 'quiet icon-only', sign: 'eye', 'aria-label': `Show what is typed: ${field.label}`, 'aria-pressed': 'false',
+      onClick: () => {
+        const show = input.type === 'password';
+        input.type = show ? 'text' : 'password';
+        eye.setAttribute('aria-pressed', String(show));
+      } });
+  }
+  return el('div', { class: 'affix' },
+    field.prefix && el('span', { 'aria-hidden': 'true' }, field.prefix), input,
+    field.suffix && el('span', { 'aria-hidden': 'true' }, field.suffix), eye);
+}
+
+/** People paste the whole address where only its first part is asked for: what stands around the input is taken off. */
+export function tidy(field, typed) {
+  let value = typed.trim();
+  const low = () => value.toLowerCase();
+  if (field.format === 'dns-label' || field.format === 'host') value = value.replace(/^https?:\/\//i, '').replace(/[/?#].*$/, '');
+  if (field.prefix && low().startsWith(field.prefix.toLowerCase())) value = value.slice(field.prefix.length);
+  if (field.suffix) {
+    const suffix = field.suffix.toLowerCase();
+    if (low().endsWith(suffix) && value.length > suffix.length) value = value.slice(0, -suffix.length);
+  }
+  return value;
+}

@@ -1,0 +1,109 @@
+// Everything that the pages say about states, steps and times, in one place. No logic but choosing words.
+
+/** How a connection stands: {tone, sign, label}. Paused comes first: it is the person's own choice. */
+export function stateWords(connection) {
+  if (connection.enabled === false && connection.state !== 'disconnected') return { tone: 'idle', sign: 'pause', label: 'Paused' };
+  return {
+    connected: { tone: 'ok', sign: 'check', label: 'Connected' },
+    failing: { tone: 'warn', sign: 'clock', label: 'Having trouble' },
+    needs_reconnect: { tone: 'bad', sign: 'alert', label: 'Sign in again' },
+    disconnected: { tone: 'idle', sign: 'unplug', label: 'Disconnected' },
+    pending: { tone: 'idle', sign: 'clock', label: 'Being connected' },
+  }[connection.state] ?? { tone: 'idle', sign: 'info', label: connection.state };
+}
+
+/** The sentence under a row that explains its state, or null when there is nothing to explain. */
+export function reasonWords(connection) {
+  const say = connection.reason?.say;
+  if (connection.state === 'disconnected') return say ? sentence(say) : 'The sign-in was removed. The name is kept, so that you can connect it again.';
+  if (connection.enabled === false) return 'Paused by you. The sign-in is kept; nothing uses it until you resume.';
+  if (connection.state === 'failing') return `${sentence(say ?? 'The app does not answer as it should')} This usually mends itself; nothing is needed from you.`;
+  if (connection.state === 'needs_reconnect') return `${sentence(say ?? 'The app no longer accepts this sign-in')} Sign in again to go on; the name and everything that uses it stay.`;
+  if (connection.state === 'pending') return say ? sentence(say) : 'Not finished yet.';
+  return null;
+}
+
+/** Sentences from the server begin in lower case and have no full stop (they are errors first); on a page they have both. */
+export function sentence(text) {
+  const trimmed = String(text).trim();
+  const first = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…]$/.test(first) ? first : `${first}.`;
+}
+
+/** The steps of a test, in their order. */
+export const TEST_STEPS = [
+  ['fields', 'Details'],
+  ['token', 'Sign-in'],
+  ['request', 'Request to the app'],
+  ['account', 'Account'],
+];
+
+/** What the way to sign in is called under its label. */
+export const METHOD_NOTES = {
+  oauth2: (app) => `You sign in at ${app} and allow access there. No password is typed here.`,
+  api_key: () => 'You paste a key that the app gave you.',
+  bearer: () => 'You paste a token that the app gave you.',
+  basic: () => 'You type a user name and a password or key.',
+};
+
+/** The stages of signing in, as a list that fills up: [statuses that mean "here", label]. */
+export const OAUTH_STAGES = [
+  [['started', 'authorizing'], (app) => `Sign in at ${app}`],
+  [['exchanging'], (app) => `Receive the access from ${app}`],
+  [['testing'], () => 'Test the connection'],
+];
+export const FORM_STAGES = [
+  [['started', 'authorizing', 'exchanging'], () => 'Check the details'],
+  [['testing'], () => 'Test the connection'],
+];
+
+const NEXT = {
+  popup_blocked: 'Allow windows for this site, or continue in this tab.',
+  denied: 'Start again and allow the access, or choose another account.',
+  access_denied: 'Start again and allow the access, or choose another account.',
+  wrong_account: 'Sign in with the account that this connection belongs to, or add a new connection.',
+  wrong_browser: 'Begin again, and finish in the browser in which you began.',
+  bad_credentials: 'Check what you typed, or make a new key in the app.',
+  needs_reconnect: 'Check what you typed, or make a new key in the app.',
+  missing_scope: 'Sign in again and allow everything that is asked for.',
+  insufficient_scope: 'Sign in again and allow everything that is asked for.',
+  app_not_approved: 'Ask an administrator of the app to allow this connection.',
+  provider_down: 'Wait a few minutes and try again.',
+  rate_limited: 'Wait a few minutes and try again.',
+  expired: 'Begin again.',
+  flow_expired: 'Begin again.',
+  expired_link: 'Go back to where you came from and open the page anew.',
+  already_used: 'Begin again.',
+  misconfigured: 'Tell the people who run this service, and quote the reference.',
+  app_not_configured: 'Tell the people who run this service that this app is not set up yet.',
+  client_not_for_this_host: 'Use another way to sign in, or enter an OAuth client of your own.',
+  network: 'Check your internet connection and try again.',
+  rate_limit: 'Wait a moment and try again.',
+};
+
+/** What to do after an error with this code, or null. */
+export const nextStep = (code) => NEXT[code] ?? null;
+
+const UNITS = [['year', 31536000], ['month', 2592000], ['week', 604800], ['day', 86400], ['hour', 3600], ['minute', 60]];
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+
+/** "5 minutes ago"; "just now" within a minute. */
+export function ago(iso, now = Date.now()) {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  if (!Number.isFinite(seconds)) return '';
+  for (const [unit, size] of UNITS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+  }
+  return 'just now';
+}
+
+/** "84 ms", "1.3 s". */
+export const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+
+/** "project-management" → "Project management" */
+export const categoryName = (id) => {
+  const text = String(id).replace(/[-_]/g, ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+};
