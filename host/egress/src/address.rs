@@ -72,6 +72,7 @@ const METADATA: &[IpAddr] = &[
 ];
 
 const METADATA_REASON: &str = "metadata service";
+const OWN_REASON: &str = "this server itself";
 
 /// Why nothing is sent to this address, if so. Knows no exceptions.
 pub fn blocked_reason(ip: IpAddr) -> Option<&'static str> {
@@ -133,43 +134,66 @@ impl AddressFilter {
         blocked_reason(ip).is_none() || self.is_excepted(ip)
     }
 
-    /// Why nothing is sent to this address, if so. `is_local` says whether an address belongs to this
-    /// machine; it is asked only about ports that Keyport listens on.
+    /// Whether Keyport itself listens there. `is_local` says whether an address belongs to this machine;
+    /// it is asked only about ports that Keyport listens on at every address.
+    fn is_own(&self, address: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -> bool {
+        // An IPv4 address can also be written as an IPv6 one that maps it.
+        let ip = address.ip().to_canonical();
+        self.own.iter().any(|own| {
+            own.port() == address.port()
+                && (own.ip().to_canonical() == ip || (own.ip().is_unspecified() && is_local(ip)))
+        })
+    }
+
+    /// Why nothing is sent to this address, if so.
     pub fn reason(
         &self,
         address: SocketAddr,
         is_local: impl Fn(IpAddr) -> bool,
     ) -> Option<&'static str> {
-        let own = self.own.iter().any(|own| {
-            own.port() == address.port()
-                && (own.ip() == address.ip() || (own.ip().is_unspecified() && is_local(address.ip())))
-        });
-        if own {
-            return Some("this server itself");
+        if self.is_own(address, is_local) {
+            return Some(OWN_REASON);
         }
         blocked_reason(address.ip()).filter(|_| !self.is_excepted(address.ip()))
     }
 
     /// What is left of a look-up's answer, in its order; or the reason why its first address was dropped,
-    /// if nothing is left (`None`: there was nothing to begin with).
+    /// if nothing is left.
     pub fn keep(
         &self,
         addresses: &[SocketAddr],
         is_local: impl Fn(IpAddr) -> bool,
-    ) -> Result<Vec<SocketAddr>, Option<&'static str>> {
-        let mut first_reason = None;
-        let mut kept = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            match self.reason(*address, &is_local) {
-                None => kept.push(*address),
-                Some(reason) => {
-                    tracing::debug!(%address, reason, "address dropped");
-                    first_reason.get_or_insert(reason);
-                }
+    ) -> Result<Vec<SocketAddr>, &'static str> {
+        keep_where(addresses, |address| self.reason(address, &is_local))
+    }
+
+    /// As [`keep`](Self::keep) for addresses that the operator named one by one: only Keyport's own are
+    /// dropped.
+    pub(crate) fn without_own(
+        &self,
+        addresses: &[SocketAddr],
+        is_local: impl Fn(IpAddr) -> bool,
+    ) -> Result<Vec<SocketAddr>, &'static str> {
+        keep_where(addresses, |address| self.is_own(address, &is_local).then_some(OWN_REASON))
+    }
+}
+
+fn keep_where(
+    addresses: &[SocketAddr],
+    reason: impl Fn(SocketAddr) -> Option<&'static str>,
+) -> Result<Vec<SocketAddr>, &'static str> {
+    let mut first_reason = None;
+    let mut kept = Vec::with_capacity(addresses.len());
+    for &address in addresses {
+        match reason(address) {
+            None => kept.push(address),
+            Some(reason) => {
+                tracing::debug!(%address, reason, "address dropped");
+                first_reason.get_or_insert(reason);
             }
         }
-        if kept.is_empty() { Err(first_reason) } else { Ok(kept) }
     }
+    if kept.is_empty() { Err(first_reason.unwrap_or("none at all")) } else { Ok(kept) }
 }
 
 /// The IPv4 address inside a NAT64 or mapped address.

@@ -51,6 +51,14 @@ impl Body {
         Self(body.map_err(own_error).boxed_unsync())
     }
 
+    /// A stream whose length is known.
+    pub(crate) fn sized<S>(stream: S, length: u64) -> Self
+    where
+        S: Stream<Item = Result<Bytes, EgressError>> + Send + 'static,
+    {
+        Self(Sized { body: Self::from_stream(stream), left: length }.boxed_unsync())
+    }
+
     /// The whole body, or [`EgressError::TooLarge`] as soon as it passes `limit` bytes.
     pub async fn collect(self, limit: u64) -> Result<Bytes, EgressError> {
         self.collect_part(limit, Part::ResponseBody).await
@@ -132,6 +140,33 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.0.size_hint()
+    }
+}
+
+/// A body that says how much of it is left.
+struct Sized {
+    body: Body,
+    left: u64,
+}
+
+impl HttpBody for Sized {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.left = self.left.saturating_sub(length);
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
     }
 }
 

@@ -13,16 +13,25 @@
 //! we know needs them), proxies from the environment, cookies, and any switch to turn verification off.
 
 mod address;
+mod answer;
+mod attach;
 mod body;
+mod connect;
+mod decode;
 mod error;
 mod handles;
+mod headers;
 mod limits;
 mod origins;
 mod pass;
+mod pool;
+mod redirect;
 mod resolve;
 mod scrub;
 mod secret;
 mod send;
+mod target;
+mod tls;
 
 pub use address::{AddressFilter, blocked_reason};
 pub use body::Body;

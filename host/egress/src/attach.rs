@@ -1,0 +1,146 @@
+//! Step 3: what is added to a request, and to which hosts.
+//!
+//! The manifest's constants go to every host of the call. The credential goes to its audience and
+//! nowhere else: to any other allowed host the request goes without it. Handles become values in their
+//! slots only.
+//!
+//! The order is: look at what the caller wrote (no handle out of its slot), then put values in. The other
+//! way round would search the caller's own credential for trouble and find it.
+
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderValue, USER_AGENT};
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
+
+use crate::error::EgressError;
+use crate::handles::{Issued, Slot};
+use crate::headers;
+use crate::pass::Pass;
+use crate::secret::Place;
+
+const OUR_NAME: &str = concat!("keyport/", env!("CARGO_PKG_VERSION"));
+
+/// Puts values in place of handles; refuses a handle anywhere else. The body is only searched.
+pub(crate) fn redeem_handles(
+    pass: &Pass,
+    issued: &[Issued],
+    url: &mut Url,
+    headers: &mut HeaderMap,
+    body: &[u8],
+) -> Result<(), EgressError> {
+    for handle in issued {
+        let placeholder = handle.placeholder.as_bytes();
+        if contains(body, placeholder) {
+            return Err(EgressError::HandleOutOfSlot("in the request's body"));
+        }
+        if contains(url.path().as_bytes(), placeholder) {
+            return Err(EgressError::HandleOutOfSlot("in the url's path"));
+        }
+        let names = headers.keys().any(|name| contains(name.as_str().as_bytes(), placeholder));
+        if names {
+            return Err(EgressError::HandleOutOfSlot("in a header's name"));
+        }
+        let in_header = redeem_in_headers(handle, headers)?;
+        let in_query = redeem_in_query(handle, url)?;
+        if (in_header || in_query) && !meant_for(pass, handle, url) {
+            return Err(EgressError::HandleOutOfSlot("in a request to a host that it is not meant for"));
+        }
+    }
+    Ok(())
+}
+
+fn meant_for(pass: &Pass, handle: &Issued, url: &Url) -> bool {
+    match (&handle.audience, &pass.credential) {
+        (Some(audience), _) => audience.allows(url),
+        (None, Some(credential)) => credential.audience.allows(url),
+        (None, None) => pass.base_url.as_ref().is_some_and(|base| base.origin() == url.origin()),
+    }
+}
+
+fn redeem_in_headers(handle: &Issued, headers: &mut HeaderMap) -> Result<bool, EgressError> {
+    let mut found = false;
+    for (name, value) in headers.iter_mut() {
+        let Some(text) = value.to_str().ok().filter(|text| text.contains(&handle.placeholder)) else {
+            continue;
+        };
+        let declared = handle
+            .slots
+            .iter()
+            .any(|slot| matches!(slot, Slot::Header(slot) if name.as_str().eq_ignore_ascii_case(slot)));
+        if !declared {
+            return Err(EgressError::HandleOutOfSlot("in a header"));
+        }
+        let real = Zeroizing::new(text.replace(&handle.placeholder, handle.value.expose()));
+        *value = headers::secret_value(name.as_str(), &real)?;
+        found = true;
+    }
+    Ok(found)
+}
+
+fn redeem_in_query(handle: &Issued, url: &mut Url) -> Result<bool, EgressError> {
+    let Some(query) = url.query().filter(|query| query.contains(&handle.placeholder)) else {
+        return Ok(false);
+    };
+    for piece in query.split('&').filter(|piece| piece.contains(&handle.placeholder)) {
+        let name = url::form_urlencoded::parse(piece.as_bytes()).next().map(|(name, _)| name);
+        let in_value = piece
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.contains(&handle.placeholder));
+        let declared = handle
+            .slots
+            .iter()
+            .any(|slot| matches!(slot, Slot::Query(slot) if name.as_deref() == Some(slot)));
+        if !in_value || !declared {
+            return Err(EgressError::HandleOutOfSlot("in the url's query"));
+        }
+    }
+    let encoded: String = byte_serialize(handle.value.expose().as_bytes()).collect();
+    let real = query.replace(&handle.placeholder, &encoded);
+    url.set_query(Some(&real));
+    Ok(true)
+}
+
+/// Adds the manifest's constants where the caller left room, our name, and the wish for an unencoded
+/// answer.
+pub(crate) fn constants(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Result<(), EgressError> {
+    for (name, value) in &pass.fixed_headers {
+        let value = headers::plain_value(name, value)?;
+        map.entry(headers::name(name)?).or_insert(value);
+    }
+    for (name, value) in &pass.fixed_query {
+        if !url.query_pairs().any(|(known, _)| known == name.as_str()) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    map.entry(USER_AGENT).or_insert(HeaderValue::from_static(OUR_NAME));
+    map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(())
+}
+
+/// Attaches the credential if the URL is within its audience. Replaces what stands there.
+pub(crate) fn credential(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Result<(), EgressError> {
+    let Some(credential) = pass.credential.as_ref().filter(|known| known.audience.allows(url)) else {
+        return Ok(());
+    };
+    for part in &credential.parts {
+        match part.place {
+            Place::Header => {
+                let value = headers::secret_value(&part.name, part.value.expose())?;
+                map.insert(headers::name(&part.name)?, value);
+            }
+            Place::Query => {
+                url.query_pairs_mut().append_pair(&part.name, part.value.expose());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+#[path = "attach_tests.rs"]
+mod tests;
