@@ -109,3 +109,22 @@ impl Drop for Peer {
         let _ = self.child.wait();
     }
 }
+
+/// Runs a scenario in a real browser to its end. `None` where there is none: the test is skipped, which was said.
+pub fn run_browser(scenario: &Value) -> Option<Result<(), String>> {
+    if let Some(reason) = missing("browser.mjs") {
+        assert!(std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(), "may not be skipped: {reason}");
+        eprintln!("SKIPPED: this test needs a browser: {reason}");
+        return None;
+    }
+    let mut scenario = scenario.clone();
+    scenario["chromium"] = chromium().expect("it was just found").display().to_string().into();
+    let output = Command::new("node")
+        .arg(folder().join("browser.mjs"))
+        .arg(scenario.to_string())
+        .current_dir(folder())
+        .stdin(Stdio::null())
+        .output()
+        .expect("node starts");
+    Some(if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) })
+}

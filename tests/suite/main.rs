@@ -8,3 +8,7 @@
 )]
 
 mod arrows;
+mod browser;
+mod command_line;
+mod oauth;
+mod vendors;

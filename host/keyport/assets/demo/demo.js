@@ -36,8 +36,8 @@ function option(value, text, disabled = false) {
 }
 
 async function loadApps() {
-  const { data } = await call("/api/apps");
-  app.replaceChildren(option("", "Choose an app"), ...data.map((one) => option(one.id, one.name)));
+  const { items } = await call("/api/apps");
+  app.replaceChildren(option("", "Choose an app"), ...items.map((one) => option(one.id, one.name)));
   const wanted = new URLSearchParams(location.hash.slice(1));
   if (wanted.get("app")) {
     app.value = wanted.get("app");

@@ -142,7 +142,8 @@ async fn redeem(demo: &Demo, headers: &HeaderMap, completion: &Completion) -> Re
     let user = signed_in(demo, headers)?;
     let path = format!("/v1/sessions/{}/complete", segment(&completion.session));
     let body = json!({ "code": completion.code, "owner": user });
-    demo.inner.keyport.post(&path, &body).await.map_err(refused)
+    let mut done = demo.inner.keyport.post(&path, &body).await.map_err(refused)?;
+    Ok(done.get_mut("connection").map(Value::take).unwrap_or_default())
 }
 
 async fn complete(

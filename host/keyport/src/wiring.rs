@@ -1,0 +1,237 @@
+//! From a configuration to a running host: which part is made of what, in the order in which they need each other.
+//!
+//! vault → egress → plugin host → catalogue → engine. Nothing is decided here that is not in the configuration.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyport_connect::{AppSource, Catalogue, Engine, EngineParts};
+use keyport_egress::{Egress, EgressConfig, Origins};
+use keyport_manifest::Component;
+use keyport_plugin::{PluginConfig, PluginHost};
+use keyport_vault::{RootKey, SledStore, Vault};
+use tokio::net::TcpListener;
+
+use crate::command::Failure;
+use crate::config::{Config, ROOT_KEY_VARIABLE};
+use crate::embedded;
+
+/// A component larger than this is not an app's: the largest language runtime known is 20 MB.
+const COMPONENT_MAX_BYTES: u64 = 64 << 20;
+
+/// Why a part of the host could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// No key, no start.
+    #[error(
+        "no root key is configured: name a file (`--root-key-file`, `root_key.file`), a command (`root_key.command`) or set \
+         {ROOT_KEY_VARIABLE}; `keyport key root FILE` makes a new one"
+    )]
+    NoRootKey,
+    /// The key, the store or their fit.
+    #[error(transparent)]
+    Vault(#[from] keyport_vault::VaultError),
+    /// The key file.
+    #[error(transparent)]
+    RootKey(#[from] keyport_vault::RootKeyError),
+    /// The files of the store.
+    #[error(transparent)]
+    Store(#[from] keyport_vault::StoreError),
+    /// Origin overrides, exceptions, certificates.
+    #[error("the settings for outgoing requests can't be used: {0}")]
+    Egress(String),
+    /// The sandbox.
+    #[error(transparent)]
+    Plugin(#[from] keyport_plugin::PluginError),
+    /// An app.
+    #[error("the apps can't be loaded:\n{0}")]
+    Apps(String),
+    /// The rules' own start.
+    #[error(transparent)]
+    Engine(#[from] keyport_connect::ConnectError),
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A host that is ready to serve.
+pub struct Host {
+    /// The product's rules, with everything behind them.
+    pub engine: Engine,
+    /// Where requests are sent elsewhere than their address says.
+    pub origins: Vec<(String, String)>,
+    /// How many apps it knows.
+    pub apps: usize,
+}
+
+/// Builds the host. The root key is read first: without it nothing is touched.
+pub async fn host(config: &Config) -> Result<Host, WiringError> {
+    let root = root_key(config).await?;
+    private_folder(&config.data)?;
+    let store = SledStore::open(config.data.join("store")).await?;
+    let vault = Vault::open(Arc::new(store), root).await?;
+    let egress = Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
+    let origins = egress.origins().iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
+    let plugins =
+        PluginHost::new(PluginConfig { cache_dir: Some(config.data.join("compiled")), ..PluginConfig::default() })?;
+    let catalogue = catalogue(&config.apps)?;
+    let apps = catalogue.len();
+    let engine = Engine::new(EngineParts::new(vault, egress, plugins, catalogue, config.public_url.clone())).await?;
+    Ok(Host { engine, origins, apps })
+}
+
+/// Binds, or says what is in the way.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address: address.to_string(), source })
+}
+
+/// Ends when the process is told to stop.
+pub async fn shutdown() {
+    let interrupt = async {
+        // Without the handler ctrl-c still ends the process, only less gracefully.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! { () = interrupt => {}, _ = terminate.recv() => {} }
+            return;
+        }
+    }
+    interrupt.await;
+}
+
+async fn root_key(config: &Config) -> Result<RootKey, WiringError> {
+    let source = &config.root_key;
+    if let Some(file) = &source.file {
+        return Ok(RootKey::from_file(file)?);
+    }
+    if let Some(command) = &source.command {
+        return Ok(RootKey::from_command(command).await?);
+    }
+    match std::env::var(ROOT_KEY_VARIABLE) {
+        Ok(text) => Ok(RootKey::from_base64(&zeroize::Zeroizing::new(text))?),
+        Err(_) => Err(WiringError::NoRootKey),
+    }
+}
+
+fn egress(config: &Config) -> Result<EgressConfig, WiringError> {
+    let wrong = |what: String| WiringError::Egress(what);
+    let origins = Origins::parse(config.origins.iter().map(|(from, to)| (from.as_str(), to.as_str())))
+        .map_err(|error| wrong(error.to_string()))?;
+    let mut allow_cidrs = Vec::new();
+    for text in &config.egress.allow_cidrs {
+        let parsed = text.parse().map_err(|_| {
+            wrong(format!("`{text}` in egress.allow_cidrs is not a network; write one such as 10.1.0.0/16"))
+        })?;
+        allow_cidrs.push(parsed);
+    }
+    let mut extra_roots_pem = Vec::new();
+    for path in &config.egress.extra_roots {
+        extra_roots_pem.push(std::fs::read(path).map_err(|source| WiringError::File { path: path.clone(), source })?);
+    }
+    Ok(EgressConfig { origins, allow_cidrs, extra_roots_pem, own_addresses: vec![config.listen], ..EgressConfig::default() })
+}
+
+/// The apps of the binary, and those of the operator's folders. A folder may hold one app or a folder per app.
+pub fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
+    let mut sources = Vec::new();
+    for app in embedded::apps() {
+        sources.push(AppSource {
+            origin: format!("{} (built in)", app.id),
+            manifest_yaml: app.manifest.to_owned(),
+            logo_svg: app.logo.map(|logo| bytes::Bytes::from_static(logo.as_bytes())),
+            component: Arc::from(app.component),
+        });
+    }
+    for folder in folders {
+        for app in app_folders(folder)? {
+            sources.push(app_source(&app)?);
+        }
+    }
+    Catalogue::load(sources).map_err(|error| WiringError::Apps(error.to_string()))
+}
+
+/// `folder` itself if it holds a manifest, else those of its folders that do.
+pub fn app_folders(folder: &Path) -> Result<Vec<PathBuf>, WiringError> {
+    if folder.join("manifest.yaml").is_file() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let file = |source| WiringError::File { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(file)? {
+        let path = entry.map_err(file)?.path();
+        if path.join("manifest.yaml").is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(WiringError::Apps(format!(
+            "{} holds no app; an app is a folder with a manifest.yaml",
+            folder.display()
+        )));
+    }
+    Ok(found)
+}
+
+fn app_source(folder: &Path) -> Result<AppSource, WiringError> {
+    let path = folder.join("manifest.yaml");
+    let manifest_yaml = std::fs::read_to_string(&path).map_err(|source| WiringError::File { path: path.clone(), source })?;
+    let origin = path.display().to_string();
+    // A manifest that can't be read names no component; the catalogue then says what is wrong with it.
+    let component = match keyport_manifest::parse(&origin, &manifest_yaml) {
+        Ok(manifest) => component(folder, &manifest.component)?,
+        Err(_) => Arc::from(Vec::new()),
+    };
+    let logo_svg = std::fs::read(folder.join("logo.svg")).ok().map(bytes::Bytes::from);
+    Ok(AppSource { origin, manifest_yaml, logo_svg, component })
+}
+
+fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringError> {
+    let path = match component {
+        Component::Rest => return Ok(Arc::from(embedded::rest())),
+        Component::Provider(name) => {
+            return embedded::component(name).map(Arc::from).ok_or_else(|| {
+                WiringError::Apps(format!(
+                    "{}: this binary has no component called `{name}`; name a file, such as component.wasm",
+                    folder.display()
+                ))
+            });
+        }
+        Component::Path(path) => folder.join(path),
+    };
+    let file = |source| WiringError::File { path: path.clone(), source };
+    let mut bytes = Vec::new();
+    std::fs::File::open(&path)
+        .map_err(file)?
+        .take(COMPONENT_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(file)?;
+    if bytes.len() as u64 > COMPONENT_MAX_BYTES {
+        return Err(WiringError::Apps(format!("{} is larger than 64 MiB", path.display())));
+    }
+    Ok(Arc::from(bytes))
+}
+
+/// A folder that only its owner can enter.
+pub fn private_folder(path: &Path) -> Result<(), WiringError> {
+    let file = |source| WiringError::File { path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(file)?;
+    }
+    Ok(())
+}
