@@ -178,6 +178,9 @@ pub enum VendorError {
     /// A client id that is empty, too long, not printable, or used twice.
     #[error("each client needs an id of its own, of 1 to 128 printable ASCII characters")]
     ClientId,
+    /// A secret that everybody knows.
+    #[error("a client's secret must not be empty; a public client has none")]
+    ClientSecret,
     /// A redirect URI that cannot be registered.
     #[error("a redirect URI must be an absolute http or https address without a fragment")]
     RedirectUri,

@@ -148,7 +148,11 @@ fn person(html: &mut Markup, account: &Account, csrf: &str) {
             .raw("</h3><div class=\"values\">");
         for (part, value) in values {
             let Some(value) = value else { continue };
-            html.raw("<div class=\"value\"><code id=\"")
+            html.raw("<div class=\"value\">");
+            if kind == "signing_key" {
+                html.raw("<small>").raw(part).raw("</small>");
+            }
+            html.raw("<code id=\"")
                 .text(&user.id)
                 .raw("-")
                 .raw(kind)

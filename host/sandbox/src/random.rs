@@ -25,6 +25,13 @@ pub(crate) fn token(prefix: &str) -> Result<String, VendorError> {
     Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes()?)))
 }
 
+/// `prefix` followed by 128 random bits in hexadecimal: for what people copy and read on a page.
+pub(crate) fn credential(prefix: &str) -> Result<String, VendorError> {
+    let mut out = [0_u8; 16];
+    getrandom::fill(&mut out).map_err(|_| VendorError::NoRandomness)?;
+    Ok(format!("{prefix}{}", hex(&out)))
+}
+
 pub(crate) fn fingerprint(value: &str) -> Fingerprint {
     Sha256::digest(value.as_bytes()).into()
 }

@@ -70,7 +70,7 @@ impl Account {
     fn new(user: User, now_ms: i64) -> Result<Self, VendorError> {
         let drawn = |given: &Option<String>, prefix| match given {
             Some(value) => Ok(Some(value.clone())),
-            None => random::token(prefix).map(Some),
+            None => random::credential(prefix).map(Some),
         };
         let seed = &user.seed;
         let credentials = DemoCredentials {
@@ -107,7 +107,7 @@ impl Account {
     ) -> Result<(), VendorError> {
         let draw = |prefix| {
             if renew {
-                random::token(prefix).map(Some)
+                random::credential(prefix).map(Some)
             } else {
                 Ok(None)
             }
@@ -209,6 +209,9 @@ impl State {
         let printable = client.id.bytes().all(|byte| byte.is_ascii_graphic());
         if client.id.is_empty() || client.id.len() > 128 || !printable {
             return Err(VendorError::ClientId);
+        }
+        if client.secret.as_deref() == Some("") {
+            return Err(VendorError::ClientSecret);
         }
         if self.client(&client.id).is_some() {
             return Err(VendorError::ClientId);

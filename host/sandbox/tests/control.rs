@@ -225,6 +225,8 @@ fn a_configuration_that_cannot_be_is_refused_with_its_reason() {
     let twice =
         |c: &mut VendorConfig| c.clients = vec![Client::new("a", "x"), Client::new("a", "y")];
     assert_eq!(refused(&twice), Some(VendorError::ClientId));
+    let empty = |c: &mut VendorConfig| c.clients = vec![Client::new("a", "")];
+    assert_eq!(refused(&empty), Some(VendorError::ClientSecret));
     let scheme = |c: &mut VendorConfig| {
         let mut client = Client::new("a", "x");
         client.redirect_uris = vec!["app:/cb".to_owned()];
