@@ -9,6 +9,8 @@
 
 mod arrows;
 mod browser;
+mod canary;
 mod command_line;
 mod oauth;
+mod refusals;
 mod vendors;
