@@ -1,1 +1,51 @@
-//! The manifest model, its templates, host patterns, checks and their messages.
+//! The manifest of an app: its model, its templates, the hosts it may reach, and the rules by which answers are judged.
+//!
+//! A manifest is the part of an app that a person reviews, so it says everything that matters (how one signs in, what is
+//! sent where, what counts as success) and code says nothing that contradicts it. This crate turns its text into types
+//! once, and holds the *one* piece of code that evaluates each rule: the guest `rest`, the host and `keyport validate`
+//! all call [`rules`], so they cannot disagree.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | [`model`] | the typed manifest, `serde` both ways, unknown keys refused |
+//! | [`template`] | `{{ … }}`: expressions and filters, output escaped by the slot it lands in |
+//! | [`scope`] | the values a template may see during one rendering |
+//! | [`path`] | JSONPath (RFC 9535) into answers |
+//! | [`hosts`] | host patterns and allow-lists |
+//! | [`resolve`] | URLs and hosts of one connection, from the values a person typed |
+//! | [`rules`] | verdicts on answers: test calls, failures, actions, polls, token answers |
+//! | [`message`] | plain requests and answers, free of any HTTP library |
+//! | [`secret`] | text that has no `Debug`, `Display` or `Serialize` |
+//! | `yaml` | reading YAML: places, findings, checks (feature `yaml`, absent in guests) |
+//!
+//! No network, no async, no wasmtime. It builds for `wasm32-wasip2` without its default feature.
+
+pub mod hosts;
+pub mod message;
+pub mod model;
+pub mod path;
+pub mod pattern;
+pub mod resolve;
+pub mod rules;
+pub mod scope;
+pub mod secret;
+pub mod template;
+pub mod view;
+#[cfg(feature = "yaml")]
+pub mod yaml;
+
+pub use hosts::{AllowedHosts, HostPattern};
+pub use message::{PlainRequest, PlainResponse};
+pub use model::*;
+pub use path::JsonPath;
+pub use resolve::{Endpoints, ResolveError, ResolvedApi};
+pub use rules::{
+    Account, Failure, Means, PollPage, TokenAnswer, TokenError, action_result, failure_for, judge,
+    poll_page, token_answer,
+};
+pub use scope::Scope;
+pub use secret::SecretText;
+pub use template::{Ref, RenderError, Slot, Template, TemplateError};
+pub use view::{GuestView, guest_view, guest_view_for};
+#[cfg(feature = "yaml")]
+pub use yaml::{Finding, FolderFacts, Report, Severity, check, parse};

@@ -1,0 +1,320 @@
+//! From the values a person typed to the URLs and hosts of their connection.
+//!
+//! This is where a value may decide *where a secret goes*, so nothing is taken on trust (attack: a sub-domain field filled
+//! with `evil.example/`, an origin with user-info, a captured `instance_url` of somebody else's server):
+//!
+//! 1. every value is checked again by its field's or capture's own declaration;
+//! 2. it is rendered in a slot that only takes host characters;
+//! 3. the parsed URL must have exactly the host that was rendered, https, and no user-info.
+//!
+//! Whether the address behind the host is private is the egress's business.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::hosts::{AllowedHosts, HostError, HostPattern};
+use crate::model::{CredentialRef, FieldError, Manifest, Oauth2, Revoke};
+use crate::scope::Scope;
+use crate::template::{Part, RenderError, Slot, Template};
+
+/// The API of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedApi {
+    /// Relative URLs resolve against it.
+    pub base_url: Url,
+    /// Every host that requests may go to, `base_url`'s first.
+    pub hosts: AllowedHosts,
+    /// Headers that every request to the API carries.
+    pub headers: Vec<(String, String)>,
+    /// Query parameters that every request to the API carries.
+    pub query: Vec<(String, String)>,
+    audiences: Vec<(CredentialRef, HostPattern)>,
+}
+
+impl ResolvedApi {
+    /// The hosts that get a credential. `base_url`'s host gets the main one.
+    #[must_use]
+    pub fn audience(&self, credential: &CredentialRef) -> AllowedHosts {
+        self.audiences.iter().filter(|(c, _)| c == credential).map(|(_, p)| p.clone()).collect()
+    }
+}
+
+/// The OAuth endpoints of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Where the person is sent.
+    pub authorize: Url,
+    /// Where codes are exchanged.
+    pub token: Url,
+    /// Where tokens are refreshed; the token URL if the manifest names no other.
+    pub refresh: Url,
+    /// Where tokens are revoked (RFC 7009), if so declared.
+    pub revoke: Option<Url>,
+    /// What `iss` must equal.
+    pub issuer: Option<String>,
+}
+
+impl Endpoints {
+    /// The origins that receive the client's secret or tokens: token, refresh and revoke, each once. These are what an app
+    /// configuration pins.
+    #[must_use]
+    pub fn secret_origins(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for url in [Some(&self.token), Some(&self.refresh), self.revoke.as_ref()].into_iter().flatten() {
+            let origin = url.origin().ascii_serialization();
+            if !all.contains(&origin) {
+                all.push(origin);
+            }
+        }
+        all
+    }
+}
+
+/// Why URLs or hosts could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// A typed value is not what its field asks for.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// A template lacks a value, or a value is not safe where it stands.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The rendered text is not an https URL whose host is the one that was rendered.
+    #[error("`{template}` does not make a safe https address with these values")]
+    NotAUrl {
+        /// The template, not its result.
+        template: String,
+    },
+    /// A host entry does not make a host pattern.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+impl Manifest {
+    /// The API of a connection: base URL, hosts and what every request carries.
+    ///
+    /// `scope` holds the public values: `fields`, and `capture` and `credentials` where the manifest uses public ones.
+    ///
+    /// # Errors
+    /// A value that its field refuses or that is not safe in a host; a template without its value.
+    pub fn resolve(&self, scope: &Scope) -> Result<ResolvedApi, ResolveError> {
+        let scope = self.checked(scope)?;
+        let base_url = url_of(&self.api.base_url, &scope)?;
+        let base_host = HostPattern::of_url(&base_url)?;
+        let mut audiences = vec![(CredentialRef::Main, base_host)];
+        for entry in &self.api.hosts {
+            let text = entry.host.render(&scope, host_slot(&entry.host))?;
+            audiences.push((entry.credential.clone(), text.parse()?));
+        }
+        let hosts = audiences.iter().map(|(_, p)| p.clone()).collect();
+        let mut headers = Vec::new();
+        for (name, template) in &self.api.headers {
+            headers.push((name.clone(), template.render(&scope, Slot::Header)?));
+        }
+        let mut query = Vec::new();
+        for (name, template) in &self.api.query {
+            query.push((name.clone(), template.render(&scope, Slot::Raw)?));
+        }
+        Ok(ResolvedApi { base_url, hosts, headers, query, audiences })
+    }
+
+    /// The OAuth endpoints of a connection; `None` where the method does not exist or is not OAuth.
+    ///
+    /// # Errors
+    /// As [`Manifest::resolve`].
+    pub fn endpoints(&self, method: &str, scope: &Scope) -> Result<Option<Endpoints>, ResolveError> {
+        match self.auth.get(method).and_then(|m| m.oauth2()) {
+            Some(oauth) => oauth.endpoints(&self.checked(scope)?).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A scope of public app fields from typed values: each checked, defaults filled in. Unknown names are ignored; secret
+    /// fields are left out.
+    ///
+    /// # Errors
+    /// The first field that refuses its value.
+    pub fn public_fields(&self, typed: &Map<String, Value>) -> Result<Scope, FieldError> {
+        let mut scope = Scope::new();
+        scope.set("fields", Value::Object(Map::new()));
+        for field in self.fields.iter().filter(|f| !f.secret) {
+            let text = typed.get(&field.id).and_then(Value::as_str).unwrap_or_default();
+            scope.set_value("fields", &field.id, Value::String(field.parse(text)?));
+        }
+        Ok(scope)
+    }
+
+    /// The scope with every app field and capture checked again by its own declaration.
+    fn checked(&self, scope: &Scope) -> Result<Scope, ResolveError> {
+        let mut out = scope.clone();
+        for field in &self.fields {
+            let given = scope.get("fields", &field.id).and_then(Value::as_str).map(str::to_owned);
+            if let Some(text) = given {
+                out.set_value("fields", &field.id, Value::String(field.parse(&text)?));
+            } else if let Some(default) = &field.default {
+                out.set_value("fields", &field.id, Value::String(default.clone()));
+            }
+        }
+        let captures = self.auth.values().filter_map(|m| m.oauth2()).flat_map(|o| &o.capture);
+        for (id, capture) in captures.filter(|(_, c)| c.format.is_host_safe()) {
+            if let Some(text) = scope.get("capture", id).and_then(Value::as_str)
+                && capture.check(text).is_none()
+            {
+                return Err(RenderError::Unsafe {
+                    expression: format!("capture.{id}"),
+                    slot: "host name",
+                    reason: "it is not of the declared form",
+                }
+                .into());
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Oauth2 {
+    /// The endpoints for these values (`fields`, `credentials`, `capture` as far as they are known).
+    ///
+    /// # Errors
+    /// A template without its value, or a value that is not safe where it stands.
+    pub fn endpoints(&self, scope: &Scope) -> Result<Endpoints, ResolveError> {
+        let token = url_of(&self.token_url, scope)?;
+        Ok(Endpoints {
+            authorize: url_of(&self.authorize_url, scope)?,
+            refresh: match &self.refresh_url {
+                Some(template) => url_of(template, scope)?,
+                None => token.clone(),
+            },
+            revoke: match &self.revoke {
+                Some(Revoke::Rfc7009 { url }) => Some(url_of(url, scope)?),
+                _ => None,
+            },
+            // Compared as text (RFC 9207, 2.4), so it is not brought into another form.
+            issuer: match &self.issuer {
+                Some(template) => {
+                    let url = url_of(template, scope)?;
+                    let text = template.render(scope, Slot::Raw)?;
+                    Some(if Url::parse(&text).ok().as_ref() == Some(&url) { text } else { url.into() })
+                }
+                None => None,
+            },
+            token,
+        })
+    }
+}
+
+/// Renders a template of a whole URL, each hole by where it stands, and checks what came out.
+///
+/// # Errors
+/// See [`ResolveError`].
+pub fn url_of(template: &Template, scope: &Scope) -> Result<Url, ResolveError> {
+    let bad = || ResolveError::NotAUrl { template: template.source().to_owned() };
+    let (text, authority) = render_url(template, scope)?;
+    let url = Url::parse(&text).map_err(|_| bad())?;
+    let same_host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            url.host_str() == Some(host) && url.port_or_known_default() == port.parse().ok()
+        }
+        _ => url.host_str() == Some(authority.as_str()) && url.port_or_known_default() == Some(443),
+    };
+    let clean = url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && same_host;
+    if clean { Ok(url) } else { Err(bad()) }
+}
+
+/// Where in a URL the next hole stands.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum UrlPart {
+    /// Before anything: the hole is the whole origin.
+    Origin,
+    /// In the host.
+    Host,
+    /// In the path.
+    Path,
+    /// In the query.
+    Query,
+    /// In the fragment, or in the scheme or user-info: nothing may stand there.
+    Elsewhere,
+}
+
+/// Which part of a URL follows the text `before`.
+pub(crate) fn url_part(before: &str) -> UrlPart {
+    if before.is_empty() {
+        return UrlPart::Origin;
+    }
+    let rest = match before.split_once("://") {
+        Some(("https", rest)) => rest,
+        // A hole that was an origin stands for `https://host`.
+        _ if before.starts_with('\u{1}') => before,
+        _ => return UrlPart::Elsewhere,
+    };
+    if rest.contains('#') || rest.split(['/', '?']).next().is_some_and(|a| a.contains('@')) {
+        UrlPart::Elsewhere
+    } else if rest.contains('?') {
+        UrlPart::Query
+    } else if rest.contains('/') {
+        UrlPart::Path
+    } else {
+        UrlPart::Host
+    }
+}
+
+/// The parts of a URL that each hole of a template stands in, with the text right after it.
+pub(crate) fn url_holes(template: &Template) -> Vec<(String, UrlPart)> {
+    let mut before = String::new();
+    let mut holes = Vec::new();
+    for part in template.parts() {
+        match part {
+            Part::Literal(text) => before.push_str(text),
+            Part::Expr { source, .. } => {
+                holes.push((source.clone(), url_part(&before)));
+                before.push('\u{1}');
+            }
+        }
+    }
+    holes
+}
+
+fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), ResolveError> {
+    let bad = || ResolveError::NotAUrl { template: template.source().to_owned() };
+    let mut shape = String::new();
+    let mut text = String::new();
+    for part in template.parts() {
+        match part {
+            Part::Literal(literal) => {
+                shape.push_str(literal);
+                text.push_str(literal);
+            }
+            Part::Expr { source, .. } => {
+                let slot = match url_part(&shape) {
+                    UrlPart::Origin => Slot::Origin,
+                    UrlPart::Host => Slot::Host,
+                    UrlPart::Path => Slot::PathSegment,
+                    UrlPart::Query => Slot::Query,
+                    UrlPart::Elsewhere => return Err(bad()),
+                };
+                shape.push('\u{1}');
+                let hole = Template::parse(&format!("{{{{ {source} }}}}")).map_err(|_| bad())?;
+                text.push_str(&hole.render(scope, slot)?);
+            }
+        }
+    }
+    let rest = text.strip_prefix("https://").ok_or_else(bad)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
+    let path = rest.get(authority.len()..).unwrap_or_default();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.split('/').any(|s| s == "." || s == "..") {
+        return Err(bad());
+    }
+    Ok((text, authority))
+}
+
+/// Host entries are labels under a suffix, or a whole host or origin.
+fn host_slot(template: &Template) -> Slot {
+    match template.parts().first() {
+        Some(Part::Expr { source, .. }) if template.lone_expression() == Some(source.as_str()) => Slot::Raw,
+        _ => Slot::Host,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Token answers as servers really send them, brought into the form of RFC 6749, part 5.
+//!
+//! The `oauth2` crate rejects most real deviations (a string `expires_in`, a 201, an error with status 200, a form body, a
+//! missing `token_type`, tokens below a root) and puts the raw body into its error. So the HTTP client in its slot hands
+//! it [`TokenJson`] instead of the raw answer: status 200 with a standard document, or 400 with a standard error. What the
+//! crate has no room for (captures, the real status, `Retry-After`) stays beside it in [`TokenAnswer`] and [`TokenError`].
+//!
+//! Secrets are [`SecretText`]; error texts are cut, stripped of control characters and never the raw body.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use super::verdict::retry_after_ms;
+use crate::message::{Decode, PlainResponse, form_to_json};
+use crate::model::{Format, Oauth2};
+use crate::path::JsonPath;
+use crate::scope::wipe;
+use crate::secret::SecretText;
+
+/// Longest error text that is passed on, in characters.
+const MAX_ERROR: usize = 300;
+
+/// Tokens, as they are kept.
+pub struct TokenAnswer {
+    /// The access token.
+    pub access_token: SecretText,
+    /// The refresh token, if the answer had one; without one, an older one stays valid.
+    pub refresh_token: Option<SecretText>,
+    /// Seconds to live as the server or the manifest says; `None` if neither does.
+    pub expires_in: Option<u64>,
+    /// The same as a Unix time in seconds.
+    pub expires_at: Option<i64>,
+    /// What was granted, if the server says.
+    pub scopes: Option<Vec<String>>,
+    /// Captures that may be shown.
+    pub public_captures: IndexMap<String, String>,
+    /// Captures that are secret.
+    pub secret_captures: IndexMap<String, SecretText>,
+}
+
+/// What a refusal of the token endpoint means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenErrorKind {
+    /// The grant or code is dead: only the person can mend it.
+    Refused,
+    /// The operator's client or the manifest is at fault.
+    Misconfigured,
+    /// The app is down or asks to wait; the grant is not in question.
+    Retry,
+    /// The answer makes no sense.
+    Unreadable,
+}
+
+/// A token endpoint's refusal. Holds no token and no raw body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the token endpoint refused ({status}, {error})")]
+pub struct TokenError {
+    /// The real HTTP status.
+    pub status: u16,
+    /// The error code (RFC 6749, 5.2), or one of ours where there is none: `empty_answer`, `no_access_token`,
+    /// `capture_missing`, `capture_not_allowed`, `token_type_not_supported`, `http_<status>`.
+    pub error: String,
+    /// The server's description, cut and cleaned; text only.
+    pub description: Option<String>,
+    /// What it means.
+    pub kind: TokenErrorKind,
+    /// How long the app asks to wait, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A standard answer for the `oauth2` crate: 200 or 400, `application/json`, this body.
+pub struct TokenJson {
+    /// 200 or 400.
+    pub status: u16,
+    /// A document of RFC 6749, 5.1 or 5.2.
+    pub body: SecretText,
+}
+
+impl TokenAnswer {
+    /// The answer as RFC 6749, 5.1 wants it.
+    #[must_use]
+    pub fn to_json(&self) -> TokenJson {
+        let mut map = Map::new();
+        map.insert("access_token".into(), self.access_token.expose().into());
+        map.insert("token_type".into(), "bearer".into());
+        if let Some(token) = &self.refresh_token {
+            map.insert("refresh_token".into(), token.expose().into());
+        }
+        if let Some(seconds) = self.expires_in {
+            map.insert("expires_in".into(), seconds.into());
+        }
+        if let Some(scopes) = &self.scopes {
+            map.insert("scope".into(), scopes.join(" ").into());
+        }
+        let mut value = Value::Object(map);
+        let body = SecretText::new(value.to_string());
+        wipe(&mut value);
+        TokenJson { status: 200, body }
+    }
+}
+
+impl TokenError {
+    /// The error as RFC 6749, 5.2 wants it.
+    #[must_use]
+    pub fn to_json(&self) -> TokenJson {
+        let body = match &self.description {
+            Some(text) => json!({"error": self.error, "error_description": text}),
+            None => json!({"error": self.error}),
+        };
+        TokenJson { status: 400, body: SecretText::new(body.to_string()) }
+    }
+}
+
+/// A parsed token answer; wiped when dropped.
+struct Wiped(Value);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Reads the answer of a token endpoint: of a code exchange and of a refresh.
+///
+/// Captures from the callback are the caller's: they are known before the exchange ([`crate::model::Capture::check`]).
+///
+/// # Errors
+/// A typed refusal; see [`TokenError`].
+pub fn token_answer(oauth: &Oauth2, response: &PlainResponse, now_unix: i64) -> Result<TokenAnswer, TokenError> {
+    let reader = Reader { oauth, response };
+    let Some(doc) = reader.document() else {
+        return Err(reader.no_document());
+    };
+    let conditions = oauth.response.ok.iter().all(|c| c.holds(response, &doc.0));
+    let root = match &oauth.response.root {
+        Some(path) => path.first(&doc.0),
+        None => Some(&doc.0),
+    };
+    let fields = &oauth.response.fields;
+    let token = root.and_then(|r| text_at(fields.access_token.as_ref(), "access_token", r));
+    let success = (200..300).contains(&response.status) && conditions;
+    let (Some(root), Some(access_token), true) = (root, token.filter(|t| !t.is_empty()), success) else {
+        return Err(reader.refusal(&doc.0));
+    };
+    if let Some(kind) = root.get("token_type").and_then(Value::as_str) {
+        let known = kind.eq_ignore_ascii_case("bearer")
+            || oauth.response.token_types.iter().any(|t| t.eq_ignore_ascii_case(kind));
+        if !known {
+            return Err(reader.own("token_type_not_supported", TokenErrorKind::Misconfigured));
+        }
+    }
+    let expires_in = value_at(fields.expires_in.as_ref(), "expires_in", root)
+        .and_then(seconds)
+        .or(oauth.response.default_ttl);
+    let scopes = value_at(fields.scope.as_ref(), "scope", root).and_then(|v| match v {
+        Value::String(text) => Some(oauth.scopes.split(text)),
+        Value::Array(items) => Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        _ => None,
+    });
+    let mut answer = TokenAnswer {
+        access_token: SecretText::new(access_token),
+        refresh_token: text_at(fields.refresh_token.as_ref(), "refresh_token", root)
+            .filter(|t| !t.is_empty())
+            .map(SecretText::new),
+        expires_in,
+        expires_at: expires_in.map(|s| now_unix.saturating_add(i64::try_from(s).unwrap_or(i64::MAX))),
+        scopes,
+        public_captures: IndexMap::new(),
+        secret_captures: IndexMap::new(),
+    };
+    reader.captures(&doc.0, &mut answer)?;
+    Ok(answer)
+}
+
+struct Reader<'a> {
+    oauth: &'a Oauth2,
+    response: &'a PlainResponse,
+}
+
+impl Reader<'_> {
+    /// The body as a JSON object: as declared, else found out from the body itself, for content types are often wrong.
+    fn document(&self) -> Option<Wiped> {
+        let declared = self.oauth.response.decode;
+        if declared != Some(Decode::Form)
+            && let Some(value) = self.response.json()
+        {
+            return value.is_object().then_some(Wiped(value));
+        }
+        if declared == Some(Decode::Json) {
+            return None;
+        }
+        let text = std::str::from_utf8(&self.response.body).ok()?;
+        let looks_like_form = text.contains('=') && !text.contains(['<', '{']) && !text.trim().contains(char::is_whitespace);
+        looks_like_form.then(|| Wiped(form_to_json(text)))
+    }
+
+    fn own(&self, error: &str, kind: TokenErrorKind) -> TokenError {
+        TokenError {
+            status: self.response.status,
+            error: error.to_owned(),
+            description: None,
+            kind,
+            retry_after_ms: retry_after_ms(self.response),
+        }
+    }
+
+    fn no_document(&self) -> TokenError {
+        let status = self.response.status;
+        if self.refused_by_rule("") {
+            return self.own(&format!("http_{status}"), TokenErrorKind::Refused);
+        }
+        let kind = match status {
+            408 | 425 | 429 | 500..=599 => TokenErrorKind::Retry,
+            401 => TokenErrorKind::Misconfigured,
+            _ => TokenErrorKind::Unreadable,
+        };
+        if self.response.body.is_empty() && status < 500 {
+            return self.own("empty_answer", kind);
+        }
+        self.own(&format!("http_{status}"), kind)
+    }
+
+    fn refused_by_rule(&self, error: &str) -> bool {
+        self.oauth.refresh.refused.iter().any(|rule| {
+            rule.status.as_ref().is_none_or(|s| s.contains(self.response.status))
+                && rule.error.as_deref().is_none_or(|e| e == error)
+        })
+    }
+
+    fn refusal(&self, doc: &Value) -> TokenError {
+        let declared = self.oauth.response.error.as_ref().and_then(|p| p.text(doc));
+        let usual = || match doc.get("error") {
+            Some(Value::String(code)) => Some(code.clone()),
+            Some(Value::Object(inner)) => ["code", "type", "message"]
+                .iter()
+                .find_map(|k| inner.get(*k).and_then(Value::as_str))
+                .map(str::to_owned),
+            _ => None,
+        };
+        let error = declared.or_else(usual).map(|e| clean(&e)).filter(|e| !e.is_empty());
+        let description = match &self.oauth.response.error_description {
+            Some(path) => path.text(doc),
+            None => doc.get("error_description").and_then(Value::as_str).map(str::to_owned),
+        };
+        let status = self.response.status;
+        let code = error.as_deref().unwrap_or_default();
+        let kind = if self.refused_by_rule(code) {
+            TokenErrorKind::Refused
+        } else {
+            match code {
+                _ if matches!(status, 408 | 425 | 429 | 500..=599) => TokenErrorKind::Retry,
+                "invalid_grant" | "access_denied" | "bad_verification_code" | "invalid_refresh_token" => {
+                    TokenErrorKind::Refused
+                }
+                "temporarily_unavailable" | "server_error" | "slow_down" => TokenErrorKind::Retry,
+                "" => TokenErrorKind::Unreadable,
+                _ => TokenErrorKind::Misconfigured,
+            }
+        };
+        let fallback = || {
+            if (200..300).contains(&status) { "no_access_token".to_owned() } else { format!("http_{status}") }
+        };
+        TokenError {
+            status,
+            error: error.unwrap_or_else(fallback),
+            description: description.map(|d| clean(&d)).filter(|d| !d.is_empty()),
+            kind,
+            retry_after_ms: retry_after_ms(self.response),
+        }
+    }
+
+    fn captures(&self, doc: &Value, answer: &mut TokenAnswer) -> Result<(), TokenError> {
+        for (id, capture) in &self.oauth.capture {
+            let Some(path) = &capture.path else { continue };
+            let Some(text) = path.text(doc).filter(|t| !t.is_empty()) else {
+                if capture.required {
+                    return Err(self.own("capture_missing", TokenErrorKind::Misconfigured));
+                }
+                continue;
+            };
+            let value = capture
+                .check(&text)
+                .ok_or_else(|| self.own("capture_not_allowed", TokenErrorKind::Misconfigured))?;
+            if capture.public {
+                answer.public_captures.insert(id.clone(), value);
+            } else {
+                answer.secret_captures.insert(id.clone(), SecretText::new(value));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl crate::model::Capture {
+    /// Checks a captured value against its declared format and suffixes, as a typed one would be: captured hosts are as
+    /// foreign as typed ones. Control characters are refused.
+    #[must_use]
+    pub fn check(&self, text: &str) -> Option<String> {
+        if text.len() > 4096 || text.contains(char::is_control) {
+            return None;
+        }
+        if self.format == Format::Text { Some(text.to_owned()) } else { self.format.normalise(text, &self.suffixes) }
+    }
+}
+
+fn value_at<'v>(path: Option<&JsonPath>, usual: &str, root: &'v Value) -> Option<&'v Value> {
+    match path {
+        Some(path) => path.first(root),
+        None => root.get(usual),
+    }
+}
+
+fn text_at(path: Option<&JsonPath>, usual: &str, root: &Value) -> Option<String> {
+    value_at(path, usual, root)?.as_str().map(str::to_owned)
+}
+
+/// Seconds to live from a number, a decimal number or a text. Zero and less mean that the server does not know: taken as
+/// nothing, or every use would ask for a new token.
+fn seconds(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Number(n) => n.as_f64()?,
+        Value::String(s) => s.trim().parse::<f64>().ok()?,
+        _ => return None,
+    };
+    // Ten years is longer than any token lives; beyond it the value is not seconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+    (1.0..=315_360_000.0).contains(&number).then_some(number as u64)
+}
+
+/// One line of bounded length without control characters.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_ERROR).collect::<String>().trim().to_owned()
+}
