@@ -1,0 +1,301 @@
+//! The store behind the vault: rows of sealed bytes, commits with preconditions, leases.
+//!
+//! [`Store`] is small on purpose: what is here is used, and each implementation passes one conformance suite
+//! (`tests/store_conformance.rs`). It never sees a key or a plaintext. Two implementations:
+//! [`MemoryStore`] for tests, [`SledStore`] for one machine. A store for several machines joins them later.
+//!
+//! | file | what |
+//! |---|---|
+//! | `judge.rs` | whether a commit or a lease may go through: the same code for every store |
+//! | `memory.rs` | a map behind a lock |
+//! | `sled/` | redo journal, index, writer thread |
+
+mod judge;
+mod memory;
+//mod sled;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use self::memory::MemoryStore;
+//pub use self::sled::{SledOptions, SledStore};
+use crate::ids::Rev;
+
+/// The largest key, in bytes.
+pub const KEY_MAX: usize = 2048;
+/// The largest value, in bytes.
+pub const VALUE_MAX: usize = 512 * 1024;
+/// The most operations in one commit.
+pub const OPS_MAX: usize = 512;
+/// The longest time that a lease may be taken for.
+pub const LEASE_MAX: Duration = Duration::from_secs(3600);
+
+/// Sealed rows, with atomic commits. All methods may be called from any task.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// One row.
+    async fn get(&self, key: &Key) -> Result<Option<Rec>, StoreError>;
+
+    /// Several rows as of one moment, in the order asked for.
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Rec>>, StoreError>;
+
+    /// At most `limit` rows whose key begins with `prefix`, in order of their bytes, beginning after `after`.
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&Key>,
+        limit: u32,
+    ) -> Result<Vec<(Key, Rec)>, StoreError>;
+
+    /// All of `commit` or nothing of it. When it returns, it is durable. On [`StoreError::Unknown`] ask
+    /// [`Store::outcome`]; never commit the same again blindly.
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// Whether a recent commit (the last several thousand) went through, and as what.
+    async fn outcome(&self, id: &CommitId) -> Result<Option<Committed>, StoreError>;
+
+    /// The revision of the latest commit; 0 in a new store.
+    async fn last_rev(&self) -> Result<Rev, StoreError>;
+
+    /// Takes the lease `name` for `ttl` (at most [`LEASE_MAX`]) unless somebody holds it. Time is the store's own.
+    async fn lease_try(
+        &self,
+        name: &LeaseName,
+        who: &NodeId,
+        ttl: Duration,
+    ) -> Result<LeaseTry, StoreError>;
+
+    /// Prolongs a lease by `ttl` from now. `false`: it is no longer ours.
+    async fn lease_renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Gives a lease back; not an error when it has expired meanwhile.
+    async fn lease_release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// What is committed from now on. A slow reader sees `Lagged` and should read again what it cares about.
+    fn watch(&self) -> tokio::sync::broadcast::Receiver<Change>;
+
+    /// Whether the store takes writes.
+    async fn health(&self) -> Health;
+}
+
+/// The name of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Arc<[u8]>);
+
+impl Key {
+    /// The bytes of the name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for Key {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Arc::from(bytes))
+    }
+}
+
+impl From<&str> for Key {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text.as_bytes()))
+    }
+}
+
+impl From<String> for Key {
+    fn from(text: String) -> Self {
+        Self(Arc::from(text.into_bytes()))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.escape_ascii(), f)
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rec {
+    /// The commit that wrote it.
+    pub rev: Rev,
+    /// Its bytes.
+    pub value: Bytes,
+}
+
+/// Names a commit, chosen at random by who makes it, so that a lost reply can be asked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommitId(pub [u8; 16]);
+
+impl CommitId {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the operating system has no random bytes.
+    pub fn random() -> Result<Self, StoreError> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| {
+            StoreError::Unavailable("the operating system gave no random bytes".into())
+        })?;
+        Ok(Self(id))
+    }
+}
+
+/// What is to be written, and under which conditions.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Its name.
+    pub id: CommitId,
+    /// All must hold, or nothing is written.
+    pub pre: Vec<Pre>,
+    /// What to write; at most one operation per key.
+    pub ops: Vec<Op>,
+}
+
+/// A precondition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pre {
+    /// There is no such row.
+    Absent(Key),
+    /// The row is there and has this revision.
+    At(Key, Rev),
+    /// The row is there.
+    Exists(Key),
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Writes the row; its revision becomes that of the commit.
+    Put(Key, Bytes),
+    /// Removes the row; nothing happens when it is not there.
+    Del(Key),
+}
+
+impl Op {
+    /// The row that it changes.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put(key, _) | Self::Del(key) => key,
+        }
+    }
+}
+
+/// A commit that went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The revision of every row that it wrote.
+    pub rev: Rev,
+}
+
+/// What a commit changed, told to those who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The revision of the commit.
+    pub rev: Rev,
+    /// The rows it wrote or removed.
+    pub keys: Arc<[Key]>,
+}
+
+/// The name of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseName(pub String);
+
+/// Who takes a lease: one process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeId(pub String);
+
+/// A lease that was got.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Its name.
+    pub name: LeaseName,
+    /// Grows with every holder: tells a late one from the present one.
+    pub token: u64,
+    /// When it ends by the store's clock, in milliseconds of Unix time.
+    pub until_ms: u64,
+}
+
+/// The answer to [`Store::lease_try`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum LeaseTry {
+    /// It is ours.
+    Got(Lease),
+    /// Somebody else has it until then (store's clock, milliseconds of Unix time).
+    Held {
+        /// When it ends unless it is prolonged or given back.
+        until_ms: u64,
+    },
+}
+
+/// Whether a store takes writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Ok,
+    /// It does not; the text says why and what to do.
+    Failed(String),
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A precondition does not hold.
+    #[error("the row {key} is not as expected")]
+    Conflict {
+        /// Which row.
+        key: Key,
+        /// Its present revision, if it is there.
+        actual: Option<Rev>,
+    },
+    /// The reply was lost: the commit may have gone through. Ask [`Store::outcome`].
+    #[error("it is not known whether the commit went through")]
+    Unknown(CommitId),
+    /// It cannot work now.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What was asked breaks a limit of the store.
+    #[error("the store refuses this: {0}")]
+    Refused(&'static str),
+    /// What is stored contradicts itself.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// Another process uses the folder.
+    #[error("{0}")]
+    Locked(String),
+}
+
+/// The store's clock: milliseconds of Unix time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// Wall time at the start, carried on by the monotonic clock, so that setting the machine's clock neither frees
+    /// nor prolongs a lease.
+    #[must_use]
+    pub fn system() -> Self {
+        let start = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let since = std::time::Instant::now();
+        Self(Arc::new(move || millis(start + since.elapsed())))
+    }
+
+    /// A clock made by a test.
+    pub fn from_fn(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,61 @@
+//! What changed in the store, told as records.
+
+use std::collections::VecDeque;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::ids::{Owner, Rev};
+use crate::keys;
+use crate::store::Change;
+
+/// A record was written or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its kind, as text.
+    pub kind: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its id.
+    pub id: String,
+    /// The commit.
+    pub rev: Rev,
+}
+
+/// Changes as they are committed, in order.
+pub struct Watch {
+    changes: broadcast::Receiver<Change>,
+    pending: VecDeque<Changed>,
+}
+
+impl Watch {
+    pub(super) fn new(changes: broadcast::Receiver<Change>) -> Self {
+        Self {
+            changes,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// The next change; waits for it. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`RecvError::Lagged`]: too slow, some were missed: read again what matters, then go on.
+    /// [`RecvError::Closed`]: the store is gone.
+    pub async fn recv(&mut self) -> Result<Changed, RecvError> {
+        loop {
+            if let Some(changed) = self.pending.pop_front() {
+                return Ok(changed);
+            }
+            let change = self.changes.recv().await?;
+            self.pending.extend(change.keys.iter().filter_map(|key| {
+                let (kind, owner, id) = keys::parse_record(key)?;
+                Some(Changed {
+                    kind: kind.to_owned(),
+                    owner,
+                    id,
+                    rev: change.rev,
+                })
+            }));
+        }
+    }
+}
