@@ -1,6 +1,6 @@
 //! The built binary: beside this test's own executable, where the same `cargo test` put it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::io::Write as _;
 
@@ -21,7 +21,12 @@ pub fn path() -> PathBuf {
 
 /// A command line of `keyport`, with none of this process's `KEYPORT_…` variables.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(path());
+    command_of(&path(), arguments)
+}
+
+/// The same with another build of the binary.
+pub fn command_of(binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.args(arguments);
     for (name, _) in std::env::vars() {
         if name.starts_with("KEYPORT_") {

@@ -173,12 +173,17 @@ pub struct Dev {
 impl Dev {
     /// Starts it on free ports and reads what it prints.
     pub fn start(more: &[&str]) -> Self {
+        Self::start_binary(&binary::path(), more)
+    }
+
+    /// The same with another build of the binary.
+    pub fn start_binary(binary: &Path, more: &[&str]) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let data = folder.path().join("data").display().to_string();
         let mut arguments =
             vec!["dev", "--port", "0", "--platform-port", "0", "--vendor-port", "0", "--data", &data, "--vendor-control"];
         arguments.extend(more);
-        let mut child = binary::command(&arguments)
+        let mut child = binary::command_of(binary, &arguments)
             .env("KEYPORT_LOG_LEVEL", "debug")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -12,5 +12,6 @@ mod browser;
 mod canary;
 mod command_line;
 mod oauth;
+mod readme;
 mod refusals;
 mod vendors;

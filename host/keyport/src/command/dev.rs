@@ -28,6 +28,8 @@ use crate::logs;
 const VENDOR_ORIGIN: &str = "https://vendor.keyport.test";
 const VENDOR_CLIENT: &str = "keyport-dev";
 const DEMO_KEY_NAME: &str = "demo platform";
+/// The demo platform's key, for whoever wants to try the API by hand. A new one at each start.
+const PLATFORM_KEY_FILE: &str = "platform.key";
 
 /// Flags of `dev`.
 #[derive(Args, Debug)]
@@ -93,6 +95,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     .map_err(|error| Failure::Said(error.to_string()))?;
     configure_vendor(&host.engine, secret).await?;
     let platform_key = demo_key(&host.engine).await?;
+    private_file(&data.join(PLATFORM_KEY_FILE), &platform_key)?;
     let own = parse(&platform_url)?;
     let public = parse(&public_url)?;
     let host_name = public_url.trim_start_matches("http://");
@@ -141,6 +144,7 @@ fn announce(demo: &Demo, public_url: &str, vendor_url: &str, data: &Path, own_ke
     println!("  Keyport        {public_url}   (API: {public_url}/docs)");
     println!("  pretend vendor {vendor_url}   (its keys and passwords: {vendor_url}/developer)");
     println!("  data           {}", data.display());
+    println!("  platform key   {}", data.join(PLATFORM_KEY_FILE).display());
     if own_key {
         println!("  root key       {}", data.join("root.key").display());
     }
@@ -173,8 +177,25 @@ async fn demo_key(engine: &Engine) -> Result<String, Failure> {
     for key in engine.list_keys().await?.iter().filter(|key| key.name == DEMO_KEY_NAME) {
         engine.revoke_key(&key.id).await?;
     }
-    let scopes = [KeyScope::Manage, KeyScope::Connect, KeyScope::Actions];
+    let scopes = [KeyScope::Manage, KeyScope::Connect, KeyScope::Actions, KeyScope::Proxy];
     Ok(engine.create_key(DEMO_KEY_NAME, &scopes).await?.secret)
+}
+
+/// Writes a file that only its owner can read, whatever was there before.
+fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let file = |source| Failure::File { path: path.to_owned(), source };
+    if path.exists() {
+        std::fs::remove_file(path).map_err(file)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).and_then(|mut open| writeln!(open, "{text}")).map_err(file)
 }
 
 fn root_key_file(data: &Path) -> Result<PathBuf, Failure> {

@@ -1,0 +1,103 @@
+//! The README tells the truth: each of its commands is run, and what it points at is there.
+
+use std::process::Command;
+
+use keyport_tests::binary::{self, repository};
+use keyport_tests::host::Dev;
+use keyport_tests::http::Client;
+
+/// The commands of all `sh` blocks of a document, without their comments.
+fn commands(document: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository().join(document)).unwrap();
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if inside && !line.trim().is_empty() {
+            found.push(line.split("  #").next().unwrap().trim().to_owned());
+        }
+    }
+    found
+}
+
+/// Runs a command as the README writes it, with this build's binary and this test's ports and folder in place.
+fn run(command: &str, dev: &Dev) -> std::process::Output {
+    let command = command
+        .replace("cargo run --release --", &binary::path().display().to_string())
+        .replace("http://localhost:4700", &dev.keyport)
+        .replace(".keyport/", &format!("{}/", dev.folder().display()));
+    Command::new("bash").args(["-c", &command]).current_dir(repository()).env_remove("KEYPORT_TEST_NO_SKIP").output().unwrap()
+}
+
+#[test]
+fn every_command_of_the_readme_works() {
+    let mut dev = Dev::start(&[]);
+    let commands = commands("README.md");
+    let mut ran = 0;
+    for command in &commands {
+        match command.as_str() {
+            // The first is what `dev` is; the second is what runs this test.
+            "cargo run --release -- dev" | "cargo test --workspace --locked" => continue,
+            _ => {}
+        }
+        let output = run(command, &dev);
+        let said = binary::said(&output);
+        assert!(output.status.success(), "{command}\n{said}");
+        assert!(!said.trim().is_empty(), "{command} says nothing");
+        assert!(!said.contains("\"code\":"), "{command} was refused: {said}");
+        if command.contains("/v1/sessions") {
+            assert!(said.contains("#"), "a link: {said}");
+        }
+        ran += 1;
+    }
+    assert!(ran >= 8, "the README shows how to begin: {commands:?}");
+    assert!(dev.stop(), "dev stops well");
+}
+
+#[test]
+fn the_readme_shows_the_two_commands_first_and_its_links_lead_somewhere() {
+    let commands = commands("README.md");
+    assert_eq!(commands[0], "cargo run --release -- dev");
+    assert_eq!(commands[1], "cargo test --workspace --locked");
+    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        if !target.contains("://") {
+            assert!(repository().join(target).exists(), "{target} is not there");
+        }
+    }
+}
+
+#[test]
+fn dev_prints_one_link_that_signs_in_and_leads_to_the_apps_page() {
+    let mut dev = Dev::start(&[]);
+    let mut browser = Client::new();
+    let stranger = Client::new().get(dev.link.split("/enter").next().unwrap(), &[]);
+    assert_eq!(stranger.status, 401, "without the link one is nobody");
+    let entered = browser.get(&dev.link, &[]);
+    let (home, page) = browser.follow(&dev.link, entered, |_| true);
+    page.expect(200);
+    let managed = browser.get(&format!("{}manage", home), &[]);
+    let link = managed.header("location").expect("a link to the Apps page").to_owned();
+    assert!(link.starts_with(&dev.keyport), "{link}");
+    let mut page = keyport_tests::browser::Browser::open(&link);
+    let session = page.call("GET", "/page/session", None).expect(200).json();
+    assert_eq!(session["owner"], "demo", "{session}");
+    // A form on another site can't make the demo platform act.
+    let forged = browser.json("POST", &format!("{home}api/sessions"), &[("origin", "http://evil.example")], &serde_json::json!({}));
+    assert_eq!(forged.status, 403);
+    assert!(dev.stop(), "dev stops well");
+}
+
+/// CI names the release binary here: the README's main command, in the profile that it uses.
+#[test]
+fn the_release_binary_serves_when_there_is_one() {
+    let Some(release) = std::env::var_os("KEYPORT_TEST_RELEASE") else {
+        eprintln!("SKIPPED: KEYPORT_TEST_RELEASE names no release binary");
+        return;
+    };
+    let mut dev = Dev::start_binary(std::path::Path::new(&release), &[]);
+    let apps = Client::new().get(&format!("{}/healthz", dev.keyport), &[]);
+    assert_eq!(apps.status, 200);
+    assert!(dev.stop(), "dev stops well");
+}
