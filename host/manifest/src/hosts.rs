@@ -235,3 +235,108 @@ impl fmt::Display for AllowedHosts {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn allows(pattern: &str, url: &str) -> bool {
+        pattern.parse::<HostPattern>().unwrap().allows(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn patterns_allow_what_they_say_and_nothing_near_it() {
+        for (pattern, url, expected) in [
+            ("api.example.com", "https://api.example.com/x", true),
+            ("api.example.com", "https://API.example.com:443/", true),
+            ("API.example.com", "https://api.example.com/", true),
+            ("https://api.example.com", "https://api.example.com/", true),
+            ("api.example.com", "https://api.example.com:8443/", false),
+            ("api.example.com:8443", "https://api.example.com:8443/", true),
+            ("api.example.com:8443", "https://api.example.com/", false),
+            ("api.example.com", "http://api.example.com/", false),
+            ("api.example.com", "https://api.example.com.evil.example/", false),
+            ("api.example.com", "https://evil.example/api.example.com", false),
+            ("api.example.com", "https://u@api.example.com/", false),
+            ("api.example.com", "https://u:p@api.example.com/", false),
+            ("api.example.com", "https://api.example.com./", false),
+            ("*.example.com", "https://a.example.com/", true),
+            ("*.example.com", "https://a.b.example.com/", true),
+            ("*.example.com", "https://example.com/", false),
+            ("*.example.com", "https://evilexample.com/", false),
+            ("*.example.com", "https://.example.com/", false),
+            ("127.0.0.1", "https://0x7f.1/", true),
+            ("[::1]:8443", "https://[::1]:8443/", true),
+        ] {
+            let url = Url::parse(url).map(|u| pattern.parse::<HostPattern>().unwrap().allows(&u));
+            assert_eq!(url.unwrap_or(false), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_with_advice() {
+        for (bad, want) in [
+            ("http://a.example", "https"), ("ftp://a.example", "https"), ("a.example/path", "not a host"), ("u@a.example", "not a host"),
+            ("", "not a host"), ("*", "too wide"), ("*.com", "too wide"), ("a.*.example", "too wide"), ("**.example.com", "too wide"),
+            ("a.example:0", "port"), ("a.example:99999", "port"), ("a b.example", "not a host"), ("a.example\\b", "not a host"),
+            ("a..example", "not a host"), ("a.example.", "not a host"), ("*.127.0.0.1", "too wide"), ("a.example?x", "not a host"),
+            ("{{ fields.x }}", "not a host"),
+        ] {
+            let error = bad.parse::<HostPattern>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_written_and_read_back() {
+        let list: AllowedHosts = "a.example, *.b.example:8443,a.example".parse().unwrap();
+        assert_eq!(list.to_string(), "a.example, *.b.example:8443");
+        assert_eq!(list.to_string().parse::<AllowedHosts>().unwrap(), list);
+        assert!(AllowedHosts::none().is_empty() && !AllowedHosts::none().allows(&Url::parse("https://a.example").unwrap()));
+    }
+
+    #[test]
+    fn a_wider_list_shows_what_it_adds() {
+        let old: AllowedHosts = "*.example.com, a.other.example".parse().unwrap();
+        let new: AllowedHosts = "x.example.com, *.y.example.com, b.other.example, *.other.example".parse().unwrap();
+        let added: Vec<String> = new.beyond(&old).iter().map(ToString::to_string).collect();
+        assert_eq!(added, ["b.other.example", "*.other.example"]);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_what_is_read_is_written_the_same(text in ".{0,40}") {
+            if let Ok(pattern) = text.parse::<HostPattern>() {
+                let again: HostPattern = pattern.to_string().parse().unwrap();
+                prop_assert_eq!(again, pattern);
+            }
+        }
+
+        #[test]
+        fn a_wildcard_never_allows_a_host_outside_its_suffix(host in "[a-z0-9.-]{1,30}", suffix in "[a-z]{1,8}\\.[a-z]{2,4}") {
+            let pattern: HostPattern = format!("*.{suffix}").parse().unwrap();
+            if let Ok(url) = Url::parse(&format!("https://{host}/")) && pattern.allows(&url) {
+                let dotted = format!(".{suffix}");
+                prop_assert!(url.host_str().unwrap().ends_with(&dotted));
+            }
+        }
+
+        #[test]
+        fn what_a_pattern_covers_it_allows(a in "(\\*\\.)?[a-c]\\.[a-c]\\.[a-b]", b in "(\\*\\.)?[a-c]\\.([a-c]\\.)?[a-c]\\.[a-b]", host in "[a-c]\\.([a-c]\\.){1,3}[a-b]") {
+            let (a, b): (HostPattern, HostPattern) = (a.parse().unwrap(), b.parse().unwrap());
+            let url = Url::parse(&format!("https://{host}/")).unwrap();
+            if a.covers(&b) && b.allows(&url) {
+                prop_assert!(a.allows(&url));
+            }
+        }
+    }
+
+    #[test]
+    fn exact_and_wild_patterns_agree_with_the_url_they_came_from() {
+        let url = Url::parse("https://a.example:8443/x").unwrap();
+        assert!(HostPattern::of_url(&url).unwrap().allows(&url));
+        assert!(HostPattern::of_url(&Url::parse("http://a.example").unwrap()).is_err());
+        assert!(allows("*.a.example", "https://b.a.example/"));
+    }
+}

@@ -338,3 +338,66 @@ impl Field {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(extra: serde_json::Value) -> Field {
+        let mut base = json!({"id": "f", "label": "Thing"});
+        base.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        serde_json::from_value(base).unwrap()
+    }
+
+    #[test]
+    fn outer_space_is_trimmed_and_invisible_characters_are_refused() {
+        let key = field(json!({"secret": true}));
+        assert_eq!(key.parse("  abc\n").unwrap(), "abc");
+        for bad in ["a\r\nb", "a\0b", "a\u{200b}b", "a\u{feff}b", "a\u{1b}[0m"] {
+            let error = key.parse(bad).unwrap_err().to_string();
+            assert!(error.contains("invisible") && !error.contains('a'.to_string().repeat(2).as_str()));
+        }
+        assert!(field(json!({"multiline": true})).parse("-----BEGIN\nx\n-----END").is_ok());
+    }
+
+    #[test]
+    fn a_pasted_whole_address_is_understood_where_a_part_is_asked_for() {
+        let f = field(json!({"format": "dns-label", "prefix": "https://", "suffix": ".zendesk.com"}));
+        for typed in ["acme", "ACME", "https://acme.zendesk.com", "https://acme.zendesk.com/", "acme.zendesk.com"] {
+            assert_eq!(f.parse(typed).unwrap(), "acme", "{typed}");
+        }
+        for typed in ["https://acme.zendesk.com.evil.example", "https://evil.example/.zendesk.com", "a.b.zendesk.com", "http://acme.zendesk.com"] {
+            assert!(f.parse(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_needed_and_what_has_a_default() {
+        assert_eq!(field(json!({})).parse(" ").unwrap_err().to_string(), "Thing is needed");
+        assert_eq!(field(json!({"required": false})).parse("").unwrap(), "");
+        assert_eq!(field(json!({"default": "x"})).parse("").unwrap(), "x");
+    }
+
+    #[test]
+    fn patterns_choices_and_formats_are_told_in_words_without_the_value() {
+        let sid = field(json!({"pattern": "AC[0-9a-f]{4}", "example": "AC12ab"}));
+        assert!(sid.parse("AC12ab").is_ok());
+        assert_eq!(sid.parse("sk_live_oops").unwrap_err().to_string(), "Thing must be like AC12ab");
+        let region = field(json!({"choices": ["us", {"value": "eu", "label": "Europe"}]}));
+        assert_eq!(region.parse("xx").unwrap_err().to_string(), "Thing must be one of: us, Europe");
+        for (format, good, bad) in [
+            ("email", "a@b.example", "a@b"), ("uuid", "01234567-89ab-CDEF-0123-456789abcdef", "0123"), ("digits", "042", "4x"),
+            ("url", "https://a.example/x", "http://a.example"), ("host", "a.example.com", "a.example.com/"), ("host", "A.example", "127.0.0.1"),
+            ("host", "a.example", "localhost"), ("host", "a.example", "0x7f.1"), ("dns-label", "a-1", "a_1"),
+        ] {
+            let f = field(json!({"format": format}));
+            assert!(f.parse(good).is_ok() && f.parse(bad).is_err(), "{format}");
+        }
+    }
+
+    #[test]
+    fn a_value_without_end_is_refused() {
+        assert!(matches!(field(json!({})).parse(&"x".repeat(4097)), Err(FieldError::TooLong { .. })));
+    }
+}
