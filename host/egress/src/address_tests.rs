@@ -9,7 +9,10 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn excepting(nets: &[&str]) -> AddressFilter {
-    AddressFilter::new(nets.iter().map(|net| net.parse().unwrap()).collect(), vec![])
+    AddressFilter::new(
+        nets.iter().map(|net| net.parse().unwrap()).collect(),
+        vec![],
+    )
 }
 
 fn nowhere(_: IpAddr) -> bool {
@@ -19,10 +22,31 @@ fn nowhere(_: IpAddr) -> bool {
 #[test]
 fn public_addresses_pass() {
     for public in [
-        "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-        "128.0.0.1", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0",
-        "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "52.95.110.1",
-        "2606:4700:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888", "2001:200::1", "2620:fe::fe",
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.1",
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.0",
+        "192.0.3.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "52.95.110.1",
+        "2606:4700:4700::1111",
+        "2a00:1450:4001::1",
+        "2001:4860:4860::8888",
+        "2001:200::1",
+        "2620:fe::fe",
     ] {
         assert_eq!(blocked_reason(ip(public)), None, "{public}");
     }
@@ -87,9 +111,20 @@ fn each_kind_of_special_address_is_blocked_and_named() {
 #[test]
 fn an_exception_opens_its_range_and_nothing_beside_it() {
     let filter = excepting(&["10.1.0.0/16", "fd00:1::/32"]);
-    let passes = |text: &str| filter.reason(SocketAddr::new(ip(text), 443), nowhere).is_none();
+    let passes = |text: &str| {
+        filter
+            .reason(SocketAddr::new(ip(text), 443), nowhere)
+            .is_none()
+    };
     assert!(passes("10.1.2.3") && passes("fd00:1::5") && passes("1.1.1.1"));
-    for other in ["10.2.0.1", "fd00:2::5", "127.0.0.1", "::ffff:10.1.2.3", "2002:a01:203::", "::10.1.2.3"] {
+    for other in [
+        "10.2.0.1",
+        "fd00:2::5",
+        "127.0.0.1",
+        "::ffff:10.1.2.3",
+        "2002:a01:203::",
+        "::10.1.2.3",
+    ] {
         assert!(!passes(other), "{other}");
     }
 }
@@ -98,9 +133,16 @@ fn an_exception_opens_its_range_and_nothing_beside_it() {
 fn only_its_exact_address_excepts_a_metadata_service() {
     let address = SocketAddr::new(ip("169.254.169.254"), 80);
     for wide in ["169.254.0.0/16", "0.0.0.0/0", "169.254.169.254/31"] {
-        assert!(excepting(&[wide]).reason(address, nowhere).is_some(), "{wide}");
+        assert!(
+            excepting(&[wide]).reason(address, nowhere).is_some(),
+            "{wide}"
+        );
     }
-    assert!(excepting(&["169.254.169.254/32"]).reason(address, nowhere).is_none());
+    assert!(
+        excepting(&["169.254.169.254/32"])
+            .reason(address, nowhere)
+            .is_none()
+    );
 }
 
 #[test]
@@ -114,22 +156,42 @@ fn an_exception_for_a_nat64_prefix_does_not_open_the_private_addresses_inside_it
 
 #[test]
 fn nothing_excepts_our_own_listener() {
-    let own = |own: &str| AddressFilter::new(vec!["0.0.0.0/0".parse().unwrap()], vec![own.parse().unwrap()]);
+    let own = |own: &str| {
+        AddressFilter::new(
+            vec!["0.0.0.0/0".parse().unwrap()],
+            vec![own.parse().unwrap()],
+        )
+    };
     let at = |text: &str| text.parse::<SocketAddr>().unwrap();
     let filter = own("127.0.0.1:4700");
-    assert_eq!(filter.reason(at("127.0.0.1:4700"), nowhere), Some(OWN_REASON));
+    assert_eq!(
+        filter.reason(at("127.0.0.1:4700"), nowhere),
+        Some(OWN_REASON)
+    );
     assert_eq!(filter.reason(at("127.0.0.1:4701"), nowhere), None);
-    assert_eq!(filter.without_own(&[at("127.0.0.1:4700")], nowhere), Err(OWN_REASON));
-    assert_eq!(filter.without_own(&[at("[::ffff:127.0.0.1]:4700")], nowhere), Err(OWN_REASON));
+    assert_eq!(
+        filter.without_own(&[at("127.0.0.1:4700")], nowhere),
+        Err(OWN_REASON)
+    );
+    assert_eq!(
+        filter.without_own(&[at("[::ffff:127.0.0.1]:4700")], nowhere),
+        Err(OWN_REASON)
+    );
     let filter = own("0.0.0.0:4700");
-    assert_eq!(filter.reason(at("93.184.216.34:4700"), |_| true), Some(OWN_REASON));
+    assert_eq!(
+        filter.reason(at("93.184.216.34:4700"), |_| true),
+        Some(OWN_REASON)
+    );
     assert_eq!(filter.reason(at("93.184.216.34:4700"), |_| false), None);
 }
 
 #[test]
 fn a_mixed_answer_keeps_its_public_part_and_an_empty_rest_is_refused() {
     let filter = AddressFilter::default();
-    let addresses: Vec<SocketAddr> = ["10.0.0.1:1", "1.1.1.1:1", "[::1]:1"].iter().map(|a| a.parse().unwrap()).collect();
+    let addresses: Vec<SocketAddr> = ["10.0.0.1:1", "1.1.1.1:1", "[::1]:1"]
+        .iter()
+        .map(|a| a.parse().unwrap())
+        .collect();
     assert_eq!(filter.keep(&addresses, nowhere), Ok(vec![addresses[1]]));
     assert_eq!(filter.keep(&addresses[..1], nowhere), Err("private"));
 }

@@ -35,7 +35,11 @@ pub(crate) fn receive(
     terms: Terms,
 ) -> Result<Response<Body>, EgressError> {
     let (parts, incoming) = answer.into_parts();
-    let Terms { limits, body_deadline, scrubber } = terms;
+    let Terms {
+        limits,
+        body_deadline,
+        scrubber,
+    } = terms;
     let (status, mut map) = (parts.status, parts.headers);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(EgressError::BadAnswer("it switches to another protocol"));
@@ -47,9 +51,13 @@ pub(crate) fn receive(
         && status != StatusCode::NOT_MODIFIED;
     let mut body = Body::empty();
     if has_body {
-        let too_large = incoming_length(&incoming).is_some_and(|length| length > limits.response_body);
+        let too_large =
+            incoming_length(&incoming).is_some_and(|length| length > limits.response_body);
         if too_large {
-            return Err(EgressError::TooLarge { what: Part::ResponseBody, limit: limits.response_body });
+            return Err(EgressError::TooLarge {
+                what: Part::ResponseBody,
+                limit: limits.response_body,
+            });
         }
         let decoder = Decoder::for_answer(&map)?;
         map.remove(CONTENT_ENCODING);
@@ -157,7 +165,9 @@ impl Reader {
     }
 
     fn scrubbed(&mut self, piece: Bytes) -> Bytes {
-        let Some(scrub) = &mut self.scrub else { return piece };
+        let Some(scrub) = &mut self.scrub else {
+            return piece;
+        };
         let mut clean = scrub.push(&piece);
         if self.ended {
             clean.extend(scrub.finish());
@@ -168,7 +178,9 @@ impl Reader {
     async fn next_from_wire(&mut self) -> Result<Option<Bytes>, EgressError> {
         loop {
             let silence = Instant::now() + self.idle;
-            let until = self.deadline.map_or(silence, |deadline| deadline.min(silence));
+            let until = self
+                .deadline
+                .map_or(silence, |deadline| deadline.min(silence));
             let frame = timeout_at(until, self.incoming.frame())
                 .await
                 .map_err(|_| EgressError::Timeout(Wait::Body))?;
@@ -184,7 +196,10 @@ impl Reader {
     fn count(&self, so_far: u64, more: usize) -> Result<u64, EgressError> {
         let sum = so_far.saturating_add(more as u64);
         if sum > self.limit {
-            return Err(EgressError::TooLarge { what: Part::ResponseBody, limit: self.limit });
+            return Err(EgressError::TooLarge {
+                what: Part::ResponseBody,
+                limit: self.limit,
+            });
         }
         Ok(sum)
     }

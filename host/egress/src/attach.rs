@@ -37,14 +37,18 @@ pub(crate) fn redeem_handles(
         if contains(url.path().as_bytes(), placeholder) {
             return Err(EgressError::HandleOutOfSlot("in the url's path"));
         }
-        let names = headers.keys().any(|name| contains(name.as_str().as_bytes(), placeholder));
+        let names = headers
+            .keys()
+            .any(|name| contains(name.as_str().as_bytes(), placeholder));
         if names {
             return Err(EgressError::HandleOutOfSlot("in a header's name"));
         }
         let in_header = redeem_in_headers(handle, headers)?;
         let in_query = redeem_in_query(handle, url)?;
         if (in_header || in_query) && !meant_for(pass, handle, url) {
-            return Err(EgressError::HandleOutOfSlot("in a request to a host that it is not meant for"));
+            return Err(EgressError::HandleOutOfSlot(
+                "in a request to a host that it is not meant for",
+            ));
         }
     }
     Ok(())
@@ -54,20 +58,26 @@ fn meant_for(pass: &Pass, handle: &Issued, url: &Url) -> bool {
     match (&handle.audience, &pass.credential) {
         (Some(audience), _) => audience.allows(url),
         (None, Some(credential)) => credential.audience.allows(url),
-        (None, None) => pass.base_url.as_ref().is_some_and(|base| base.origin() == url.origin()),
+        (None, None) => pass
+            .base_url
+            .as_ref()
+            .is_some_and(|base| base.origin() == url.origin()),
     }
 }
 
 fn redeem_in_headers(handle: &Issued, headers: &mut HeaderMap) -> Result<bool, EgressError> {
     let mut found = false;
     for (name, value) in headers.iter_mut() {
-        let Some(text) = value.to_str().ok().filter(|text| text.contains(&handle.placeholder)) else {
+        let Some(text) = value
+            .to_str()
+            .ok()
+            .filter(|text| text.contains(&handle.placeholder))
+        else {
             continue;
         };
-        let declared = handle
-            .slots
-            .iter()
-            .any(|slot| matches!(slot, Slot::Header(slot) if name.as_str().eq_ignore_ascii_case(slot)));
+        let declared = handle.slots.iter().any(
+            |slot| matches!(slot, Slot::Header(slot) if name.as_str().eq_ignore_ascii_case(slot)),
+        );
         if !declared {
             return Err(EgressError::HandleOutOfSlot("in a header"));
         }
@@ -79,11 +89,19 @@ fn redeem_in_headers(handle: &Issued, headers: &mut HeaderMap) -> Result<bool, E
 }
 
 fn redeem_in_query(handle: &Issued, url: &mut Url) -> Result<bool, EgressError> {
-    let Some(query) = url.query().filter(|query| query.contains(&handle.placeholder)) else {
+    let Some(query) = url
+        .query()
+        .filter(|query| query.contains(&handle.placeholder))
+    else {
         return Ok(false);
     };
-    for piece in query.split('&').filter(|piece| piece.contains(&handle.placeholder)) {
-        let name = url::form_urlencoded::parse(piece.as_bytes()).next().map(|(name, _)| name);
+    for piece in query
+        .split('&')
+        .filter(|piece| piece.contains(&handle.placeholder))
+    {
+        let name = url::form_urlencoded::parse(piece.as_bytes())
+            .next()
+            .map(|(name, _)| name);
         let in_value = piece
             .split_once('=')
             .is_some_and(|(name, _)| !name.contains(&handle.placeholder));
@@ -103,7 +121,11 @@ fn redeem_in_query(handle: &Issued, url: &mut Url) -> Result<bool, EgressError> 
 
 /// Adds the manifest's constants where the caller left room, our name, and the wish for an unencoded
 /// answer.
-pub(crate) fn constants(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Result<(), EgressError> {
+pub(crate) fn constants(
+    pass: &Pass,
+    url: &mut Url,
+    map: &mut HeaderMap,
+) -> Result<(), EgressError> {
     for (name, value) in &pass.fixed_headers {
         let value = headers::plain_value(name, value)?;
         map.entry(headers::name(name)?).or_insert(value);
@@ -113,14 +135,23 @@ pub(crate) fn constants(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Resu
             url.query_pairs_mut().append_pair(name, value);
         }
     }
-    map.entry(USER_AGENT).or_insert(HeaderValue::from_static(OUR_NAME));
+    map.entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(OUR_NAME));
     map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Ok(())
 }
 
 /// Attaches the credential if the URL is within its audience. Replaces what stands there.
-pub(crate) fn credential(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Result<(), EgressError> {
-    let Some(credential) = pass.credential.as_ref().filter(|known| known.audience.allows(url)) else {
+pub(crate) fn credential(
+    pass: &Pass,
+    url: &mut Url,
+    map: &mut HeaderMap,
+) -> Result<(), EgressError> {
+    let Some(credential) = pass
+        .credential
+        .as_ref()
+        .filter(|known| known.audience.allows(url))
+    else {
         return Ok(());
     };
     for part in &credential.parts {
@@ -130,7 +161,8 @@ pub(crate) fn credential(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Res
                 map.insert(headers::name(&part.name)?, value);
             }
             Place::Query => {
-                url.query_pairs_mut().append_pair(&part.name, part.value.expose());
+                url.query_pairs_mut()
+                    .append_pair(&part.name, part.value.expose());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is attached, where, and where not.
 
-use http::header::{HeaderName, AUTHORIZATION};
+use http::header::{AUTHORIZATION, HeaderName};
 
 use super::*;
 use crate::handles::Handles;
@@ -8,12 +8,24 @@ use crate::pass::Purpose;
 use crate::secret::{Credential, Injection, Secret};
 
 fn pass() -> Pass {
-    let mut pass = Pass::new("o", Purpose::Guest, "api.example.com, cdn.example.com".parse().unwrap());
+    let mut pass = Pass::new(
+        "o",
+        Purpose::Guest,
+        "api.example.com, cdn.example.com".parse().unwrap(),
+    );
     pass.credential = Some(Credential {
         audience: "api.example.com".parse().unwrap(),
         parts: vec![
-            Injection { place: Place::Header, name: "Authorization".to_owned(), value: Secret::new("Bearer tok") },
-            Injection { place: Place::Query, name: "key".to_owned(), value: Secret::new("a&b=c d") },
+            Injection {
+                place: Place::Header,
+                name: "Authorization".to_owned(),
+                value: Secret::new("Bearer tok"),
+            },
+            Injection {
+                place: Place::Query,
+                name: "key".to_owned(),
+                value: Secret::new("a&b=c d"),
+            },
         ],
         scrub: vec![],
     });
@@ -28,7 +40,10 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
     lines
         .iter()
         .map(|(name, value)| {
-            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )
         })
         .collect()
 }
@@ -41,7 +56,11 @@ fn the_credential_goes_to_its_audience_and_to_no_other_allowed_host() {
     assert!(headers[AUTHORIZATION].is_sensitive());
     assert_eq!(to.query(), Some("a=b&key=a%26b%3Dc+d"));
 
-    for other in ["https://cdn.example.com/x", "https://api.example.com:8443/x", "http://api.example.com/x"] {
+    for other in [
+        "https://cdn.example.com/x",
+        "https://api.example.com:8443/x",
+        "http://api.example.com/x",
+    ] {
         let (mut to, mut headers) = (url(other), HeaderMap::new());
         credential(&pass(), &mut to, &mut headers).unwrap();
         assert!(headers.is_empty() && to.query().is_none(), "{other}");
@@ -54,22 +73,43 @@ fn a_credential_with_a_line_break_is_refused_and_not_shown() {
     for part in &mut pass.credential.as_mut().unwrap().parts {
         part.value = Secret::new("tok\r\nx-evil: 1");
     }
-    let refused = credential(&pass, &mut url("https://api.example.com/"), &mut HeaderMap::new());
-    assert_eq!(refused, Err(EgressError::Unsendable("Authorization".to_owned())));
+    let refused = credential(
+        &pass,
+        &mut url("https://api.example.com/"),
+        &mut HeaderMap::new(),
+    );
+    assert_eq!(
+        refused,
+        Err(EgressError::Unsendable("Authorization".to_owned()))
+    );
 }
 
 #[test]
 fn constants_fill_in_what_the_caller_left_open() {
     let mut pass = pass();
-    pass.fixed_headers = vec![("Accept".to_owned(), "application/json".to_owned()), ("x-v".to_owned(), "2".to_owned())];
-    pass.fixed_query = vec![("site".to_owned(), "so".to_owned()), ("v".to_owned(), "1".to_owned())];
-    let (mut to, mut headers) = (url("https://api.example.com/?site=mine"), map(&[("accept", "text/csv")]));
+    pass.fixed_headers = vec![
+        ("Accept".to_owned(), "application/json".to_owned()),
+        ("x-v".to_owned(), "2".to_owned()),
+    ];
+    pass.fixed_query = vec![
+        ("site".to_owned(), "so".to_owned()),
+        ("v".to_owned(), "1".to_owned()),
+    ];
+    let (mut to, mut headers) = (
+        url("https://api.example.com/?site=mine"),
+        map(&[("accept", "text/csv")]),
+    );
     constants(&pass, &mut to, &mut headers).unwrap();
     assert_eq!(to.query(), Some("site=mine&v=1"));
     assert_eq!(headers["accept"], "text/csv");
     assert_eq!(headers["x-v"], "2");
     assert_eq!(headers["accept-encoding"], "identity");
-    assert!(headers["user-agent"].to_str().unwrap().starts_with("keyport/"));
+    assert!(
+        headers["user-agent"]
+            .to_str()
+            .unwrap()
+            .starts_with("keyport/")
+    );
 }
 
 #[test]
@@ -78,15 +118,30 @@ fn a_handle_becomes_its_value_in_its_slot_only() {
     let handles = Handles::default();
     let handle = handles.issue(
         Secret::new("s&cret +value"),
-        vec![Slot::Header("X-Signature".to_owned()), Slot::Query("sig".to_owned())],
+        vec![
+            Slot::Header("X-Signature".to_owned()),
+            Slot::Query("sig".to_owned()),
+        ],
     );
     let redeem = |to: &str, lines: &[(&str, &str)], body: &str| {
         let (mut to, mut headers) = (url(to), map(lines));
-        redeem_handles(&pass, &handles.issued(), &mut to, &mut headers, body.as_bytes()).map(|()| (to, headers))
+        redeem_handles(
+            &pass,
+            &handles.issued(),
+            &mut to,
+            &mut headers,
+            body.as_bytes(),
+        )
+        .map(|()| (to, headers))
     };
     let api = "https://api.example.com/x";
 
-    let (to, headers) = redeem(&format!("{api}?sig={handle}&a=b"), &[("x-signature", &format!("v1={handle}"))], "").unwrap();
+    let (to, headers) = redeem(
+        &format!("{api}?sig={handle}&a=b"),
+        &[("x-signature", &format!("v1={handle}"))],
+        "",
+    )
+    .unwrap();
     assert_eq!(to.query(), Some("sig=s%26cret+%2Bvalue&a=b"));
     assert_eq!(headers["x-signature"], "v1=s&cret +value");
     assert!(headers["x-signature"].is_sensitive());
@@ -102,7 +157,10 @@ fn a_handle_becomes_its_value_in_its_slot_only() {
         (format!("https://cdn.example.com/?sig={handle}"), vec![], ""),
     ] {
         let refused = redeem(&to, &lines, body);
-        assert!(matches!(refused, Err(EgressError::HandleOutOfSlot(_))), "{to} {lines:?} {body}");
+        assert!(
+            matches!(refused, Err(EgressError::HandleOutOfSlot(_))),
+            "{to} {lines:?} {body}"
+        );
     }
 }
 
@@ -110,9 +168,19 @@ fn a_handle_becomes_its_value_in_its_slot_only() {
 fn a_handle_may_have_an_audience_of_its_own() {
     let handles = Handles::default();
     let slots = vec![Slot::Header("x-s".to_owned())];
-    let handle = handles.issue_for(Secret::new("value"), slots, "cdn.example.com".parse().unwrap());
+    let handle = handles.issue_for(
+        Secret::new("value"),
+        slots,
+        "cdn.example.com".parse().unwrap(),
+    );
     let redeem = |to: &str| {
-        redeem_handles(&pass(), &handles.issued(), &mut url(to), &mut map(&[("x-s", &handle)]), b"")
+        redeem_handles(
+            &pass(),
+            &handles.issued(),
+            &mut url(to),
+            &mut map(&[("x-s", &handle)]),
+            b"",
+        )
     };
     assert_eq!(redeem("https://cdn.example.com/"), Ok(()));
     assert!(redeem("https://api.example.com/").is_err());
@@ -121,7 +189,10 @@ fn a_handle_may_have_an_audience_of_its_own() {
 #[test]
 fn a_handle_whose_value_has_a_line_break_is_refused() {
     let handles = Handles::default();
-    let handle = handles.issue(Secret::new("a\r\nb: c"), vec![Slot::Header("x-s".to_owned())]);
+    let handle = handles.issue(
+        Secret::new("a\r\nb: c"),
+        vec![Slot::Header("x-s".to_owned())],
+    );
     let refused = redeem_handles(
         &pass(),
         &handles.issued(),

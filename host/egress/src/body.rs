@@ -38,7 +38,10 @@ impl Body {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Self(StreamBody::new(stream.map(|item| item.map(Frame::data).map_err(own_error))).boxed_unsync())
+        Self(
+            StreamBody::new(stream.map(|item| item.map(Frame::data).map_err(own_error)))
+                .boxed_unsync(),
+        )
     }
 
     /// Any other `http_body::Body`, with its length where it knows it. Errors as in
@@ -56,7 +59,13 @@ impl Body {
     where
         S: Stream<Item = Result<Bytes, EgressError>> + Send + 'static,
     {
-        Self(Sized { body: Self::from_stream(stream), left: length }.boxed_unsync())
+        Self(
+            Sized {
+                body: Self::from_stream(stream),
+                left: length,
+            }
+            .boxed_unsync(),
+        )
     }
 
     /// The whole body, or [`EgressError::TooLarge`] as soon as it passes `limit` bytes.
@@ -216,10 +225,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_is_collected_up_to_the_limit_and_not_a_byte_more() {
-        assert_eq!(chunks(&["abc", "", "de"]).collect(5).await, Ok(Bytes::from("abcde")));
+        assert_eq!(
+            chunks(&["abc", "", "de"]).collect(5).await,
+            Ok(Bytes::from("abcde"))
+        );
         assert_eq!(
             chunks(&["abc", "def"]).collect(5).await,
-            Err(EgressError::TooLarge { what: Part::ResponseBody, limit: 5 })
+            Err(EgressError::TooLarge {
+                what: Part::ResponseBody,
+                limit: 5
+            })
         );
         assert!(Body::from_bytes("abcdef").collect(5).await.is_err());
     }
@@ -230,7 +245,10 @@ mod tests {
         let limited = limit_request(chunks(&["abc", "def"]), 5).unwrap();
         assert_eq!(
             limited.collect(100).await,
-            Err(EgressError::TooLarge { what: Part::RequestBody, limit: 5 })
+            Err(EgressError::TooLarge {
+                what: Part::RequestBody,
+                limit: 5
+            })
         );
         let limited = limit_request(chunks(&["abc", "de"]), 5).unwrap();
         assert_eq!(limited.collect(100).await, Ok(Bytes::from("abcde")));

@@ -74,9 +74,13 @@ impl Service<Uri> for Connector {
 
 impl Connector {
     async fn connect(&self, uri: &Uri, deadline: Instant) -> Result<Link, EgressError> {
-        let url = Url::parse(&uri.to_string()).map_err(|_| EgressError::BadUrl(UrlFault::Unreadable))?;
+        let url =
+            Url::parse(&uri.to_string()).map_err(|_| EgressError::BadUrl(UrlFault::Unreadable))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let permits = [self.permit(&self.connections).await?, self.permit(&self.network.connections).await?];
+        let permits = [
+            self.permit(&self.connections).await?,
+            self.permit(&self.network.connections).await?,
+        ];
         let addresses = self.network.addresses(&url).await?;
         let tcp = connect_to_one(&host, &addresses, deadline).await?;
         // Requests are written whole; waiting to fill a packet only delays them.
@@ -86,15 +90,24 @@ impl Connector {
             let tls = TlsConnector::from(Arc::clone(&self.tls))
                 .connect(name, tcp)
                 .await
-                .map_err(|error| EgressError::Tls { host, why: tls_reason(&error) })?;
+                .map_err(|error| EgressError::Tls {
+                    host,
+                    why: tls_reason(&error),
+                })?;
             Box::new(tls)
         } else {
             Box::new(tcp)
         };
-        Ok(Link { io: TokioIo::new(stream), _permits: permits })
+        Ok(Link {
+            io: TokioIo::new(stream),
+            _permits: permits,
+        })
     }
 
-    async fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, EgressError> {
+    async fn permit(
+        &self,
+        semaphore: &Arc<Semaphore>,
+    ) -> Result<OwnedSemaphorePermit, EgressError> {
         // The semaphores are never closed.
         Arc::clone(semaphore)
             .acquire_owned()
@@ -113,7 +126,11 @@ impl Network {
             return Err(EgressError::BadUrl(UrlFault::NotHttps));
         }
         let port = url.port_or_known_default().unwrap_or(443);
-        let with_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let with_port = |ips: Vec<IpAddr>| {
+            ips.into_iter()
+                .map(|ip| SocketAddr::new(ip, port))
+                .collect()
+        };
         let (found, as_named): (Vec<SocketAddr>, bool) = match url.host() {
             None => return Err(EgressError::BadUrl(UrlFault::Unreadable)),
             Some(Host::Ipv4(ip)) => (with_port(vec![ip.into()]), named_by_operator),
@@ -136,7 +153,10 @@ impl Network {
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, EgressError> {
-        let failed = |why: String| EgressError::Dns { host: name.to_owned(), why };
+        let failed = |why: String| EgressError::Dns {
+            host: name.to_owned(),
+            why,
+        };
         let found = self.resolver.resolve(name).await.map_err(failed)?;
         if found.is_empty() {
             return Err(failed("it has no address".to_owned()));
@@ -152,7 +172,10 @@ async fn connect_to_one(
     addresses: &[SocketAddr],
     deadline: Instant,
 ) -> Result<TcpStream, EgressError> {
-    let mut last = EgressError::Connect { host: host.to_owned(), why: "it has no address".to_owned() };
+    let mut last = EgressError::Connect {
+        host: host.to_owned(),
+        why: "it has no address".to_owned(),
+    };
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
         let now = Instant::now();
@@ -165,7 +188,10 @@ async fn connect_to_one(
         let attempt = timeout_at(now + share, TcpStream::connect(*address)).await;
         last = match attempt {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => EgressError::Connect { host: host.to_owned(), why: error.kind().to_string() },
+            Ok(Err(error)) => EgressError::Connect {
+                host: host.to_owned(),
+                why: error.kind().to_string(),
+            },
             Err(_) => EgressError::Timeout(Wait::Connecting),
         };
     }
@@ -175,9 +201,8 @@ async fn connect_to_one(
 /// The name that the certificate must bear: the host, or its address.
 fn server_name(url: &Url) -> Result<ServerName<'static>, EgressError> {
     match url.host() {
-        Some(Host::Domain(name)) => {
-            ServerName::try_from(name.to_owned()).map_err(|_| EgressError::BadUrl(UrlFault::Unreadable))
-        }
+        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
+            .map_err(|_| EgressError::BadUrl(UrlFault::Unreadable)),
         Some(Host::Ipv4(ip)) => Ok(ServerName::IpAddress(IpAddr::V4(ip).into())),
         Some(Host::Ipv6(ip)) => Ok(ServerName::IpAddress(IpAddr::V6(ip).into())),
         None => Err(EgressError::BadUrl(UrlFault::Unreadable)),
@@ -222,7 +247,11 @@ impl Read for Link {
 }
 
 impl Write for Link {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 

@@ -42,7 +42,9 @@ impl Decoder {
             .filter(|coding| !coding.is_empty() && coding != "identity");
         for coding in codings {
             if decoder.is_some() {
-                return Err(EgressError::BadAnswer("its body is compressed more than once"));
+                return Err(EgressError::BadAnswer(
+                    "its body is compressed more than once",
+                ));
             }
             decoder = Some(match coding.as_str() {
                 "gzip" | "x-gzip" => Self::Gzip(MultiGzDecoder::new(Vec::new())),
@@ -60,18 +62,24 @@ impl Decoder {
     /// Decodes one piece.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, EgressError> {
         match self {
-            Self::Gzip(decoder) => write_all(decoder, piece)
-                .map(|()| std::mem::take(decoder.get_mut())),
-            Self::Zlib(decoder) => write_all(decoder, piece)
-                .map(|()| std::mem::take(decoder.get_mut())),
-            Self::Raw(decoder) => write_all(decoder, piece)
-                .map(|()| std::mem::take(decoder.get_mut())),
+            Self::Gzip(decoder) => {
+                write_all(decoder, piece).map(|()| std::mem::take(decoder.get_mut()))
+            }
+            Self::Zlib(decoder) => {
+                write_all(decoder, piece).map(|()| std::mem::take(decoder.get_mut()))
+            }
+            Self::Raw(decoder) => {
+                write_all(decoder, piece).map(|()| std::mem::take(decoder.get_mut()))
+            }
             Self::DeflateStart(start) => {
                 start.extend_from_slice(piece);
-                let &[first, second, ..] = start.as_slice() else { return Ok(Vec::new()) };
+                let &[first, second, ..] = start.as_slice() else {
+                    return Ok(Vec::new());
+                };
                 let start = std::mem::take(start);
                 // RFC 1950: method 8, and the two bytes are a multiple of 31.
-                let zlib = first & 15 == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+                let zlib =
+                    first & 15 == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
                 *self = if zlib {
                     Self::Zlib(ZlibDecoder::new(Vec::new()))
                 } else {
@@ -89,9 +97,15 @@ impl Decoder {
             return Ok(Vec::new());
         }
         match self {
-            Self::Gzip(decoder) => decoder.try_finish().map(|()| std::mem::take(decoder.get_mut())),
-            Self::Zlib(decoder) => decoder.try_finish().map(|()| std::mem::take(decoder.get_mut())),
-            Self::Raw(decoder) => decoder.try_finish().map(|()| std::mem::take(decoder.get_mut())),
+            Self::Gzip(decoder) => decoder
+                .try_finish()
+                .map(|()| std::mem::take(decoder.get_mut())),
+            Self::Zlib(decoder) => decoder
+                .try_finish()
+                .map(|()| std::mem::take(decoder.get_mut())),
+            Self::Raw(decoder) => decoder
+                .try_finish()
+                .map(|()| std::mem::take(decoder.get_mut())),
             Self::DeflateStart(_) => return Err(BROKEN),
         }
         .map_err(|_| BROKEN)
@@ -158,7 +172,10 @@ mod tests {
     #[test]
     fn a_truncated_or_garbled_body_is_refused() {
         for (coding, body) in encoded() {
-            assert!(decoded(coding, &body[..body.len() / 2], 1000).is_err(), "{coding}");
+            assert!(
+                decoded(coding, &body[..body.len() / 2], 1000).is_err(),
+                "{coding}"
+            );
         }
         assert!(decoded("gzip", b"not gzip at all, is it?", 5).is_err());
         assert!(decoded("deflate", b"x", 5).is_err());

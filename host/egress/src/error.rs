@@ -192,7 +192,9 @@ impl fmt::Display for UrlFault {
             Self::NotHttps => "only https is allowed",
             Self::UserInfo => "it carries a user name or password",
             Self::TrailingDot => "its host ends in a dot; leave the dot out",
-            Self::IpLiteral => "its host is an address; use a name, or let the operator allow the address",
+            Self::IpLiteral => {
+                "its host is an address; use a name, or let the operator allow the address"
+            }
         })
     }
 }

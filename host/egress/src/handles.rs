@@ -77,9 +77,9 @@ fn random_placeholder() -> String {
     if getrandom::fill(&mut random).is_err() {
         tracing::error!("the operating system gives no randomness");
     }
-    let tail = random.iter().map(|byte| {
-        char::from(*ALPHABET.get(usize::from(byte & 31)).unwrap_or(&b'a'))
-    });
+    let tail = random
+        .iter()
+        .map(|byte| char::from(*ALPHABET.get(usize::from(byte & 31)).unwrap_or(&b'a')));
     "kph_".chars().chain(tail).collect()
 }
 

@@ -43,7 +43,11 @@ const CREDENTIAL: &[&str] = &["authorization", "cookie", "cookie2"];
 /// that are none of its business.
 const PATH: &[&str] = &["forwarded", "via", "x-real-ip"];
 
-const METHOD_OVERRIDE: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+const METHOD_OVERRIDE: &[&str] = &[
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
 
 /// Headers of an answer that act on the origin that delivers it. Delivered by Keyport, they would act on
 /// Keyport.
@@ -63,7 +67,11 @@ const ORIGIN_WIDE: &[&str] = &[
 ///
 /// # Errors
 /// [`EgressError::ForbiddenHeader`] with the name, [`EgressError::TooLarge`].
-pub(crate) fn screen(pass: &Pass, given: HeaderMap, limits: &Limits) -> Result<HeaderMap, EgressError> {
+pub(crate) fn screen(
+    pass: &Pass,
+    given: HeaderMap,
+    limits: &Limits,
+) -> Result<HeaderMap, EgressError> {
     check_size(&given, limits.header_bytes, Part::RequestHeaders)?;
     let named = named_by_connection(&given);
     let mut kept = HeaderMap::with_capacity(given.len());
@@ -74,7 +82,8 @@ pub(crate) fn screen(pass: &Pass, given: HeaderMap, limits: &Limits) -> Result<H
             Purpose::Guest => hop || is_credential(&plain) || is_reserved(pass, &plain),
             Purpose::Proxy => !hop && (is_credential(&plain) || is_reserved(pass, &plain)),
             Purpose::Flow => false,
-        } || (pass.methods != Methods::Any && METHOD_OVERRIDE.contains(&plain.as_str()));
+        } || (pass.methods != Methods::Any
+            && METHOD_OVERRIDE.contains(&plain.as_str()));
         if refused {
             return Err(EgressError::ForbiddenHeader(name.to_string()));
         }
@@ -118,7 +127,10 @@ pub(crate) fn check_size(headers: &HeaderMap, limit: usize, what: Part) -> Resul
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
     if size > limit {
-        return Err(EgressError::TooLarge { what, limit: limit as u64 });
+        return Err(EgressError::TooLarge {
+            what,
+            limit: limit as u64,
+        });
     }
     Ok(())
 }
@@ -155,7 +167,10 @@ fn is_reserved(pass: &Pass, plain_name: &str) -> bool {
         .flat_map(|credential| &credential.parts)
         .filter(|part| part.place == Place::Header)
         .map(|part| &part.name);
-    pass.reserved_headers.iter().chain(injected).any(|reserved| plain(reserved) == plain_name)
+    pass.reserved_headers
+        .iter()
+        .chain(injected)
+        .any(|reserved| plain(reserved) == plain_name)
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
@@ -210,17 +225,47 @@ mod tests {
     #[test]
     fn a_guest_may_not_set_credentials_framing_or_what_the_manifest_fills_in_in_any_spelling() {
         for name in [
-            "Authorization", "AUTHORIZATION", "authorization", "Cookie", "cookie2", "Host", "hOsT",
-            "Proxy-Authorization", "Proxy-Anything", "proxy_authorization", "TE", "Connection",
-            "Transfer-Encoding", "transfer_encoding", "Content-Length", "Content_Length", "Upgrade",
-            "Keep-Alive", "Trailer", "Expect", "X-Shop-Token", "x-shop-token", "X_Shop_Token",
-            "x-api-version", "X_API_VERSION",
+            "Authorization",
+            "AUTHORIZATION",
+            "authorization",
+            "Cookie",
+            "cookie2",
+            "Host",
+            "hOsT",
+            "Proxy-Authorization",
+            "Proxy-Anything",
+            "proxy_authorization",
+            "TE",
+            "Connection",
+            "Transfer-Encoding",
+            "transfer_encoding",
+            "Content-Length",
+            "Content_Length",
+            "Upgrade",
+            "Keep-Alive",
+            "Trailer",
+            "Expect",
+            "X-Shop-Token",
+            "x-shop-token",
+            "X_Shop_Token",
+            "x-api-version",
+            "X_API_VERSION",
         ] {
             let refused = screened(Purpose::Guest, &[("accept", "x"), (name, "1")]);
-            assert!(matches!(refused, Err(EgressError::ForbiddenHeader(_))), "{name}");
+            assert!(
+                matches!(refused, Err(EgressError::ForbiddenHeader(_))),
+                "{name}"
+            );
         }
         assert_eq!(
-            screened(Purpose::Guest, &[("accept", "x"), ("x-custom", "y"), ("accept-encoding", "br")]),
+            screened(
+                Purpose::Guest,
+                &[
+                    ("accept", "x"),
+                    ("x-custom", "y"),
+                    ("accept-encoding", "br")
+                ]
+            ),
             Ok(vec!["accept".to_owned(), "x-custom".to_owned()])
         );
     }
@@ -230,12 +275,22 @@ mod tests {
         let kept = screened(
             Purpose::Proxy,
             &[
-                ("host", "keyport.example"), ("connection", "close, x-hop"), ("x-hop", "1"),
-                ("content-length", "3"), ("x-forwarded-for", "10.0.0.1"), ("accept", "*/*"),
+                ("host", "keyport.example"),
+                ("connection", "close, x-hop"),
+                ("x-hop", "1"),
+                ("content-length", "3"),
+                ("x-forwarded-for", "10.0.0.1"),
+                ("accept", "*/*"),
             ],
         );
         assert_eq!(kept, Ok(vec!["accept".to_owned()]));
-        for name in ["authorization", "cookie", "proxy-authorization", "x-shop-token", "x-api-version"] {
+        for name in [
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "x-shop-token",
+            "x-api-version",
+        ] {
             assert!(screened(Purpose::Proxy, &[(name, "1")]).is_err(), "{name}");
         }
     }
@@ -243,7 +298,14 @@ mod tests {
     #[test]
     fn the_hosts_own_flow_may_authenticate_itself_but_not_frame_its_request() {
         assert_eq!(
-            screened(Purpose::Flow, &[("authorization", "Basic eA=="), ("host", "x"), ("transfer-encoding", "x")]),
+            screened(
+                Purpose::Flow,
+                &[
+                    ("authorization", "Basic eA=="),
+                    ("host", "x"),
+                    ("transfer-encoding", "x")
+                ]
+            ),
             Ok(vec!["authorization".to_owned()])
         );
     }
@@ -252,23 +314,40 @@ mod tests {
     fn a_reading_call_cannot_smuggle_a_writing_method() {
         let mut pass = pass(Purpose::Guest);
         pass.methods = Methods::ReadOnly;
-        for name in ["X-HTTP-Method-Override", "x_http_method", "x-method-override"] {
-            assert!(screen(&pass, headers(&[(name, "DELETE")]), &Limits::default()).is_err(), "{name}");
+        for name in [
+            "X-HTTP-Method-Override",
+            "x_http_method",
+            "x-method-override",
+        ] {
+            assert!(
+                screen(&pass, headers(&[(name, "DELETE")]), &Limits::default()).is_err(),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn an_answer_loses_cookies_its_hop_and_what_would_act_on_our_origin() {
         let mut answer = headers(&[
-            ("content-type", "a/b"), ("set-cookie", "a=b"), ("connection", "x-hop"), ("x-hop", "1"),
-            ("transfer-encoding", "chunked"), ("strict-transport-security", "max-age=1"),
-            ("access-control-allow-origin", "*"), ("proxy-authenticate", "x"), ("content-length", "2"),
-            ("www-authenticate", "Bearer"), ("etag", "x"),
+            ("content-type", "a/b"),
+            ("set-cookie", "a=b"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("strict-transport-security", "max-age=1"),
+            ("access-control-allow-origin", "*"),
+            ("proxy-authenticate", "x"),
+            ("content-length", "2"),
+            ("www-authenticate", "Bearer"),
+            ("etag", "x"),
         ]);
         strip_answer(&mut answer);
         let mut left: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["content-length", "content-type", "etag", "www-authenticate"]);
+        assert_eq!(
+            left,
+            ["content-length", "content-type", "etag", "www-authenticate"]
+        );
     }
 
     #[test]
@@ -281,8 +360,25 @@ mod tests {
 
     #[test]
     fn headers_over_the_limit_are_refused() {
-        let limits = Limits { header_bytes: 20, ..Limits::default() };
-        assert!(screen(&pass(Purpose::Guest), headers(&[("a", "0123456789012345")]), &limits).is_err());
-        assert!(screen(&pass(Purpose::Guest), headers(&[("a", "012345678901234")]), &limits).is_ok());
+        let limits = Limits {
+            header_bytes: 20,
+            ..Limits::default()
+        };
+        assert!(
+            screen(
+                &pass(Purpose::Guest),
+                headers(&[("a", "0123456789012345")]),
+                &limits
+            )
+            .is_err()
+        );
+        assert!(
+            screen(
+                &pass(Purpose::Guest),
+                headers(&[("a", "012345678901234")]),
+                &limits
+            )
+            .is_ok()
+        );
     }
 }

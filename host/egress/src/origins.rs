@@ -29,7 +29,9 @@ pub struct Override {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginsError {
     /// Not a URL, or not only an origin.
-    #[error("`{0}` is not an origin; write scheme, host and port only, such as https://api.example.com")]
+    #[error(
+        "`{0}` is not an origin; write scheme, host and port only, such as https://api.example.com"
+    )]
     NotAnOrigin(String),
     /// Nothing but https is ever sent, so there is nothing else to override.
     #[error("`{0}` cannot be overridden: only https origins are ever used")]
@@ -132,7 +134,9 @@ fn bare_origin(given: &str) -> Result<Url, OriginsError> {
         return Err(OriginsError::NotAnOrigin(format!("{}://…@…", url.scheme())));
     }
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let named = url.host_str().is_some_and(|host| !host.is_empty() && !host.ends_with('.'));
+    let named = url
+        .host_str()
+        .is_some_and(|host| !host.is_empty() && !host.ends_with('.'));
     if !(bare && named && matches!(url.scheme(), "http" | "https")) {
         return Err(refused());
     }
@@ -163,7 +167,10 @@ mod tests {
             moved("https://api.example.com/v1/me?a=b%20c#d"),
             "http://127.0.0.1:4010/v1/me?a=b%20c#d"
         );
-        assert_eq!(moved("https://api.example.com:443/x"), "http://127.0.0.1:4010/x");
+        assert_eq!(
+            moved("https://api.example.com:443/x"),
+            "http://127.0.0.1:4010/x"
+        );
         assert_eq!(
             moved("https://api.example.com//evil.example/x"),
             "http://127.0.0.1:4010//evil.example/x"
@@ -180,12 +187,25 @@ mod tests {
 
     #[test]
     fn plain_http_goes_to_loopback_only() {
-        for good in ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1", "https://staging.example.com"] {
+        for good in [
+            "http://localhost:1",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "https://staging.example.com",
+        ] {
             assert!(one("https://api.example.com", good).is_ok(), "{good}");
         }
-        for bad in ["http://10.0.0.1", "http://example.com", "http://localhost.example.com", "http://0.0.0.0"] {
+        for bad in [
+            "http://10.0.0.1",
+            "http://example.com",
+            "http://localhost.example.com",
+            "http://0.0.0.0",
+        ] {
             assert!(
-                matches!(one("https://api.example.com", bad), Err(OriginsError::PlainHttp(_))),
+                matches!(
+                    one("https://api.example.com", bad),
+                    Err(OriginsError::PlainHttp(_))
+                ),
                 "{bad}"
             );
         }
@@ -193,15 +213,33 @@ mod tests {
 
     #[test]
     fn only_bare_https_origins_can_be_overridden_and_only_once() {
-        for bad in ["api.example.com", "https://api.example.com/v1", "https://a.example.com?x", "ftp://a", "https://a.example.com."] {
-            assert!(matches!(one(bad, "http://localhost"), Err(OriginsError::NotAnOrigin(_))), "{bad}");
+        for bad in [
+            "api.example.com",
+            "https://api.example.com/v1",
+            "https://a.example.com?x",
+            "ftp://a",
+            "https://a.example.com.",
+        ] {
+            assert!(
+                matches!(
+                    one(bad, "http://localhost"),
+                    Err(OriginsError::NotAnOrigin(_))
+                ),
+                "{bad}"
+            );
         }
-        assert!(matches!(one("http://a.example.com", "http://localhost"), Err(OriginsError::FromNotHttps(_))));
+        assert!(matches!(
+            one("http://a.example.com", "http://localhost"),
+            Err(OriginsError::FromNotHttps(_))
+        ));
         let twice = Origins::parse([
             ("https://a.example.com", "http://localhost:1"),
             ("https://a.example.com:443", "http://localhost:2"),
         ]);
-        assert_eq!(twice.err(), Some(OriginsError::Twice("https://a.example.com".to_owned())));
+        assert_eq!(
+            twice.err(),
+            Some(OriginsError::Twice("https://a.example.com".to_owned()))
+        );
     }
 
     #[test]

@@ -24,7 +24,11 @@ struct Entry<C> {
 impl<C: Clone> Pools<C> {
     /// At most `max` owners, each forgotten after `idle` without a call.
     pub(crate) fn new(max: usize, idle: Duration) -> Self {
-        Self { entries: Mutex::default(), max, idle }
+        Self {
+            entries: Mutex::default(),
+            max,
+            idle,
+        }
     }
 
     /// The owner's client, made if there is none.
@@ -39,7 +43,13 @@ impl<C: Clone> Pools<C> {
             drop_oldest(&mut entries, None);
         }
         let client = make();
-        entries.insert(owner.to_owned(), Entry { client: client.clone(), last_used: now });
+        entries.insert(
+            owner.to_owned(),
+            Entry {
+                client: client.clone(),
+                last_used: now,
+            },
+        );
         client
     }
 

@@ -35,7 +35,9 @@ pub(crate) fn next_hop(
         307 | 308 if bodyless => method.clone(),
         _ => return Ok(None),
     };
-    let Some(location) = headers.get(LOCATION) else { return Ok(None) };
+    let Some(location) = headers.get(LOCATION) else {
+        return Ok(None);
+    };
     let mut url = location
         .to_str()
         .ok()
@@ -54,20 +56,37 @@ mod tests {
     fn hop(method: Method, status: u16, location: &str) -> Result<Option<Hop>, EgressError> {
         let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).unwrap())]);
         let from = Url::parse("https://a.example.com/v1/me?x=1").unwrap();
-        next_hop(&method, &from, StatusCode::from_u16(status).unwrap(), &headers)
+        next_hop(
+            &method,
+            &from,
+            StatusCode::from_u16(status).unwrap(),
+            &headers,
+        )
     }
 
     fn to(method: Method, url: &str) -> Result<Option<Hop>, EgressError> {
-        Ok(Some(Hop { method, url: Url::parse(url).unwrap() }))
+        Ok(Some(Hop {
+            method,
+            url: Url::parse(url).unwrap(),
+        }))
     }
 
     #[test]
     fn the_next_request_is_a_get_unless_it_was_a_head() {
         for status in [301, 302, 303] {
-            assert_eq!(hop(Method::POST, status, "/b"), to(Method::GET, "https://a.example.com/b"));
-            assert_eq!(hop(Method::HEAD, status, "/b"), to(Method::HEAD, "https://a.example.com/b"));
+            assert_eq!(
+                hop(Method::POST, status, "/b"),
+                to(Method::GET, "https://a.example.com/b")
+            );
+            assert_eq!(
+                hop(Method::HEAD, status, "/b"),
+                to(Method::HEAD, "https://a.example.com/b")
+            );
         }
-        assert_eq!(hop(Method::GET, 307, "b"), to(Method::GET, "https://a.example.com/v1/b"));
+        assert_eq!(
+            hop(Method::GET, 307, "b"),
+            to(Method::GET, "https://a.example.com/v1/b")
+        );
     }
 
     #[test]
@@ -87,8 +106,14 @@ mod tests {
 
     #[test]
     fn a_location_is_read_by_the_same_parser_as_every_url() {
-        assert_eq!(hop(Method::GET, 302, "//b.example.com/x#f"), to(Method::GET, "https://b.example.com/x"));
-        assert_eq!(hop(Method::GET, 302, "\\\\b.example.com\\x"), to(Method::GET, "https://b.example.com/x"));
+        assert_eq!(
+            hop(Method::GET, 302, "//b.example.com/x#f"),
+            to(Method::GET, "https://b.example.com/x")
+        );
+        assert_eq!(
+            hop(Method::GET, 302, "\\\\b.example.com\\x"),
+            to(Method::GET, "https://b.example.com/x")
+        );
         assert!(hop(Method::GET, 302, "https://[bad").is_err());
     }
 }

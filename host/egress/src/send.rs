@@ -137,7 +137,11 @@ impl Egress {
     ///
     /// # Errors
     /// See [`EgressError`]; [`EgressError::before_sending`] tells whether the upstream can have seen it.
-    pub async fn send(&self, pass: &Pass, request: Request<Body>) -> Result<Response<Body>, EgressError> {
+    pub async fn send(
+        &self,
+        pass: &Pass,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, EgressError> {
         let limits = pass.limits.within(self.0.limits);
         let deadline = Instant::now() + limits.total;
         timeout_at(deadline, self.steps(pass, request, limits, deadline))
@@ -165,7 +169,12 @@ impl Egress {
         target::check_query(pass, &url)?;
         let issued = pass.handles.issued();
         let body = limit_request(body, limits.request_body)?;
-        let mut hop = Hop { method: parts.method, url, headers, body };
+        let mut hop = Hop {
+            method: parts.method,
+            url,
+            headers,
+            body,
+        };
         let mut hops = 0;
         loop {
             let (method, from) = (hop.method.clone(), hop.url.clone());
@@ -173,7 +182,9 @@ impl Egress {
             // 6. A redirect is returned, or becomes the next hop.
             let next = match pass.redirects {
                 Redirects::Return => None,
-                Redirects::Follow => redirect::next_hop(&method, &from, answer.status(), answer.headers())?,
+                Redirects::Follow => {
+                    redirect::next_hop(&method, &from, answer.status(), answer.headers())?
+                }
             };
             let Some(next) = next else {
                 // 6 and 7. Limits on the answer; secrets taken out.
@@ -201,13 +212,20 @@ impl Egress {
         limits: &Limits,
     ) -> Result<Response<hyper::body::Incoming>, EgressError> {
         let network = &self.0.network;
-        let Hop { method, mut url, mut headers, mut body } = hop;
+        let Hop {
+            method,
+            mut url,
+            mut headers,
+            mut body,
+        } = hop;
         // 2. Whether this call may go there.
         target::check_method(pass, &method, &url)?;
         target::check_url(pass, &url, &network.filter, &network.origins)?;
         // 3. What is attached, on the logical URL.
         if !issued.is_empty() {
-            let bytes = body.collect_part(limits.request_body, Part::RequestBody).await?;
+            let bytes = body
+                .collect_part(limits.request_body, Part::RequestBody)
+                .await?;
             attach::redeem_handles(pass, issued, &mut url, &mut headers, &bytes)?;
             body = Body::from_bytes(bytes);
         }
@@ -257,13 +275,21 @@ fn terms(pass: &Pass, issued: &[Issued], limits: Limits, deadline: Instant) -> T
         .flat_map(|credential| &credential.scrub)
         .chain(issued.iter().map(|handle| &handle.value));
     match pass.purpose {
-        Purpose::Guest => {
-            Terms { limits, body_deadline: Some(deadline), scrubber: Scrubber::new(secrets) }
-        }
-        Purpose::Proxy => Terms { limits, body_deadline: None, scrubber: Scrubber::new(secrets) },
-        Purpose::Flow => {
-            Terms { limits, body_deadline: Some(deadline), scrubber: Scrubber::default() }
-        }
+        Purpose::Guest => Terms {
+            limits,
+            body_deadline: Some(deadline),
+            scrubber: Scrubber::new(secrets),
+        },
+        Purpose::Proxy => Terms {
+            limits,
+            body_deadline: None,
+            scrubber: Scrubber::new(secrets),
+        },
+        Purpose::Flow => Terms {
+            limits,
+            body_deadline: Some(deadline),
+            scrubber: Scrubber::default(),
+        },
     }
 }
 
@@ -289,7 +315,10 @@ fn reason(error: &legacy::Error, host: &str, limits: &Limits) -> EgressError {
         next = cause.source();
     }
     if error.is_connect() {
-        return EgressError::Connect { host: host.to_owned(), why: "the connection was not made".to_owned() };
+        return EgressError::Connect {
+            host: host.to_owned(),
+            why: "the connection was not made".to_owned(),
+        };
     }
     EgressError::Broken
 }

@@ -28,7 +28,11 @@ pub(crate) fn absolute(base: Option<&Url>, given: &Uri) -> Result<Url, EgressErr
     let base = base.ok_or(EgressError::BadUrl(UrlFault::NoBase))?;
     let mut url = base.clone();
     url.set_fragment(None);
-    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), given.path()));
+    url.set_path(&format!(
+        "{}{}",
+        base.path().trim_end_matches('/'),
+        given.path()
+    ));
     let query: Vec<&str> = [base.query(), given.query()]
         .into_iter()
         .flatten()
@@ -41,7 +45,10 @@ pub(crate) fn absolute(base: Option<&Url>, given: &Uri) -> Result<Url, EgressErr
 /// Whether this call may use this method here.
 pub(crate) fn check_method(pass: &Pass, method: &Method, url: &Url) -> Result<(), EgressError> {
     let refused = |why| {
-        Err(EgressError::MethodNotAllowed { method: method.to_string(), why })
+        Err(EgressError::MethodNotAllowed {
+            method: method.to_string(),
+            why,
+        })
     };
     // Extension methods keep their case, so `connect` would be another method to us and perhaps not to
     // the upstream.
@@ -54,7 +61,9 @@ pub(crate) fn check_method(pass: &Pass, method: &Method, url: &Url) -> Result<()
         Methods::Any => Ok(()),
         _ if reading => Ok(()),
         Methods::ReadOnlyAnd(safe)
-            if safe.iter().any(|safe| safe.method == *method && safe.path == url.path()) =>
+            if safe
+                .iter()
+                .any(|safe| safe.method == *method && safe.path == url.path()) =>
         {
             Ok(())
         }
@@ -87,12 +96,17 @@ pub(crate) fn check_url(
         Some(_) if origins.find(url).is_some() => {}
         Some(_) => return bad(UrlFault::IpLiteral),
     }
-    let implied = pass.base_url.as_ref().is_some_and(|base| base.origin() == url.origin());
+    let implied = pass
+        .base_url
+        .as_ref()
+        .is_some_and(|base| base.origin() == url.origin());
     if !implied && !pass.hosts.allows(url) {
         return Err(EgressError::HostNotAllowed {
             host: shown_host(url),
             hint: match pass.purpose {
-                Purpose::Guest | Purpose::Proxy => "add it to api.hosts in the manifest and let the operator grant it",
+                Purpose::Guest | Purpose::Proxy => {
+                    "add it to api.hosts in the manifest and let the operator grant it"
+                }
                 Purpose::Flow => "pin its origin in the app's configuration",
             },
         });
@@ -112,7 +126,10 @@ pub(crate) fn check_query(pass: &Pass, url: &Url) -> Result<(), EgressError> {
         .flat_map(|credential| &credential.parts)
         .filter(|part| part.place == Place::Query);
     for part in injected {
-        if url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case(&part.name)) {
+        if url
+            .query_pairs()
+            .any(|(name, _)| name.eq_ignore_ascii_case(&part.name))
+        {
             return Err(EgressError::ForbiddenParameter(part.name.clone()));
         }
     }
@@ -128,14 +145,17 @@ pub(crate) fn wire_uri(url: &Url) -> Result<Uri, EgressError> {
     let same = uri.scheme_str() == Some(url.scheme())
         && uri.host() == url.host_str()
         && uri.port_u16() == url.port()
-        && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        && uri
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'));
     if same { Ok(uri) } else { Err(unreadable) }
 }
 
 /// Host, and port where it is not 443.
 pub(crate) fn shown_host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ impl TlsBase {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         for pem in extra_roots_pem {
-            let unreadable = |_| EgressError::Config("an extra root is not a certificate in pem form".to_owned());
+            let unreadable = |_| {
+                EgressError::Config("an extra root is not a certificate in pem form".to_owned())
+            };
             let mut found = false;
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(unreadable)?;
@@ -40,7 +42,9 @@ impl TlsBase {
                 found = true;
             }
             if !found {
-                return Err(EgressError::Config("an extra root holds no certificate".to_owned()));
+                return Err(EgressError::Config(
+                    "an extra root holds no certificate".to_owned(),
+                ));
             }
         }
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
@@ -81,7 +85,10 @@ mod tests {
     #[test]
     fn aes_256_is_offered_first_in_both_versions_and_nothing_is_lost() {
         let suites = provider().cipher_suites;
-        assert_eq!(suites.len(), aws_lc_rs::default_provider().cipher_suites.len());
+        assert_eq!(
+            suites.len(),
+            aws_lc_rs::default_provider().cipher_suites.len()
+        );
         for old in [false, true] {
             let of_version: Vec<bool> = suites
                 .iter()

@@ -67,7 +67,11 @@ fn percent_encoded(bytes: &[u8], style: Style, upper: bool) -> Vec<u8> {
         } else {
             let digit = |nibble: u8| {
                 let digit = char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-                let digit = if upper { digit.to_ascii_uppercase() } else { digit };
+                let digit = if upper {
+                    digit.to_ascii_uppercase()
+                } else {
+                    digit
+                };
                 // A hexadecimal digit is one byte of ASCII.
                 digit as u8
             };

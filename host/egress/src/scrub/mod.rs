@@ -128,7 +128,9 @@ impl ScrubStream {
         let mut out = Vec::with_capacity(cut);
         let mut covered_to = self.covered;
         for at in 0..cut {
-            let Some(rest) = self.held.get(at..) else { break };
+            let Some(rest) = self.held.get(at..) else {
+                break;
+            };
             if let Some(length) = self.patterns.longest_match(rest) {
                 if at >= covered_to {
                     out.extend_from_slice(MARK.as_bytes());
