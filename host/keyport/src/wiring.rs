@@ -151,7 +151,7 @@ pub fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
             origin: format!("{} (built in)", app.id),
             manifest_yaml: app.manifest.to_owned(),
             logo_svg: app.logo.map(|logo| bytes::Bytes::from_static(logo.as_bytes())),
-            component: Arc::from(app.component),
+            component: embedded_component(app.component, app.id)?,
         });
     }
     for folder in folders {
@@ -200,15 +200,8 @@ fn app_source(folder: &Path) -> Result<AppSource, WiringError> {
 
 fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringError> {
     let path = match component {
-        Component::Rest => return Ok(Arc::from(embedded::rest())),
-        Component::Provider(name) => {
-            return embedded::component(name).map(Arc::from).ok_or_else(|| {
-                WiringError::Apps(format!(
-                    "{}: this binary has no component called `{name}`; name a file, such as component.wasm",
-                    folder.display()
-                ))
-            });
-        }
+        Component::Rest => return embedded_component("rest", &folder.display().to_string()),
+        Component::Provider(name) => return embedded_component(name, &folder.display().to_string()),
         Component::Path(path) => folder.join(path),
     };
     let file = |source| WiringError::File { path: path.clone(), source };
@@ -222,6 +215,12 @@ fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringEr
         return Err(WiringError::Apps(format!("{} is larger than 64 MiB", path.display())));
     }
     Ok(Arc::from(bytes))
+}
+
+fn embedded_component(name: &str, app: &str) -> Result<Arc<[u8]>, WiringError> {
+    embedded::component(name).map(Arc::from).ok_or_else(|| {
+        WiringError::Apps(format!("{app}: this binary has no component called `{name}`; name a file, such as component.wasm"))
+    })
 }
 
 /// A folder that only its owner can enter.

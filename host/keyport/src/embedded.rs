@@ -1,0 +1,29 @@
+//! What the build put into the binary: the manifests and logos of `manifests/`, and the components that serve them.
+
+/// An app of the repository.
+pub struct EmbeddedApp {
+    /// Its id, which is its folder's name.
+    pub id: &'static str,
+    /// Its manifest, YAML.
+    pub manifest: &'static str,
+    /// Its logo, SVG.
+    pub logo: Option<&'static str>,
+    /// The name of the component that serves it.
+    pub component: &'static str,
+}
+
+mod table {
+    use super::EmbeddedApp;
+
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
+
+/// All apps, by id.
+pub fn apps() -> &'static [EmbeddedApp] {
+    table::APPS
+}
+
+/// A component by its name: `rest`, or a folder of `providers/`.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    table::COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
