@@ -32,7 +32,9 @@ pub use ids::{ID_MAX, Kind, NameError, OWNER_MAX, Owner, RecordId, Rev};
 pub use root_key::{RootKey, RootKeyError};
 pub use row::CLEAR_MAX;
 pub use secret::SecretBytes;
-pub use store::{Clock, Health, Lease, LeaseTry, MemoryStore, Store, StoreError};
+pub use store::{
+    Clock, Health, Lease, LeaseTry, MemoryStore, SledOptions, SledStore, Store, StoreError,
+};
 pub use vault::{
     Changed, Damage, Expect, Head, PAGE_MAX, Page, Record, Secret, SecretWrite, Vault, WRITES_MAX,
     Watch, Write,

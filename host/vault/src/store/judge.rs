@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{
-    Commit, KEY_MAX, LEASE_MAX, LeaseName, NodeId, OPS_MAX, Op, Pre, StoreError, VALUE_MAX, millis,
+    COMMIT_MAX, Commit, KEY_MAX, LEASE_MAX, LeaseName, NodeId, OPS_MAX, Op, Pre, StoreError,
+    VALUE_MAX, millis,
 };
 use crate::ids::Rev;
 
@@ -49,6 +50,7 @@ fn limits(commit: &Commit) -> Result<(), StoreError> {
         return Err(StoreError::Refused("too many operations in one commit"));
     }
     let mut seen = HashSet::new();
+    let mut bytes = 0;
     for op in &commit.ops {
         if !seen.insert(op.key()) {
             return Err(StoreError::Refused("two operations on one row"));
@@ -56,11 +58,15 @@ fn limits(commit: &Commit) -> Result<(), StoreError> {
         if op.key().as_bytes().is_empty() || op.key().as_bytes().len() > KEY_MAX {
             return Err(StoreError::Refused("a key that is empty or too long"));
         }
-        if let Op::Put(_, value) = op
-            && value.len() > VALUE_MAX
-        {
-            return Err(StoreError::Refused("a value that is too long"));
+        if let Op::Put(_, value) = op {
+            bytes += value.len();
+            if value.len() > VALUE_MAX {
+                return Err(StoreError::Refused("a value that is too long"));
+            }
         }
+    }
+    if bytes > COMMIT_MAX {
+        return Err(StoreError::Refused("a commit that is too long"));
     }
     Ok(())
 }

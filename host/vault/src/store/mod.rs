@@ -12,7 +12,7 @@
 
 mod judge;
 mod memory;
-//mod sled;
+mod sled;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::memory::MemoryStore;
-//pub use self::sled::{SledOptions, SledStore};
+pub use self::sled::{SledOptions, SledStore};
 use crate::ids::Rev;
 
 /// The largest key, in bytes.
@@ -31,6 +31,8 @@ pub const KEY_MAX: usize = 2048;
 pub const VALUE_MAX: usize = 512 * 1024;
 /// The most operations in one commit.
 pub const OPS_MAX: usize = 512;
+/// The largest commit, in bytes of values.
+pub const COMMIT_MAX: usize = 16 * 1024 * 1024;
 /// The longest time that a lease may be taken for.
 pub const LEASE_MAX: Duration = Duration::from_secs(3600);
 
