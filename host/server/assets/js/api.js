@@ -60,12 +60,24 @@ async function all(path, values = {}) {
   return items;
 }
 
+const kept = new Map();
+
+/** An app's description hardly changes: within a minute it is not asked for again, and its dialog opens at once. */
+function recent(key, ask) {
+  const known = kept.get(key);
+  if (known && Date.now() - known.at < 60000) return known.answer;
+  const answer = ask();
+  kept.set(key, { at: Date.now(), answer });
+  answer.catch(() => kept.delete(key));
+  return answer;
+}
+
 export const api = {
   open: (token) => call('POST', '/page/open', { token }),
   session: () => call('GET', '/page/session'),
   endSession: () => call('DELETE', '/page/session'),
   apps: (values) => all('/page/apps', values),
-  app: (app) => call('GET', `/page/apps/${id(app)}`),
+  app: (app) => recent(app, () => call('GET', `/page/apps/${id(app)}`)),
   connections: () => all('/page/connections'),
   connection: (con) => call('GET', `/page/connections/${id(con)}`),
   submit: (form) => call('POST', '/page/connections', form),

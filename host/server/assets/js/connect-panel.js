@@ -148,7 +148,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     showForm();
     const known = Object.keys(error.fields ?? {}).length > 0;
     const stray = known ? fieldsOf(shared.method).showErrors(error.fields) : [];
-    if (!known) fill(shared.trouble, problemNotice(error));
+    if (!known) { fill(shared.trouble, problemNotice(error)); node.querySelector('[type=submit]')?.focus(); }
     else if (stray.length) fill(shared.trouble, stray.map((say) => notice('bad', el('p', { testid: 'error' }, say))));
   }
 
@@ -234,7 +234,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     const error = flow.error ?? { code: 'unknown', say: 'The sign-in did not work' };
     announce(sentence(error.say));
     showForm({ say: sentence(error.say), next: nextStep(error.code), ref: error.ref ?? flow.id });
-    shared.trouble.scrollIntoView?.({ block: 'nearest' });
+    node.querySelector('[type=submit]')?.focus();
   }
 
   showForm();

@@ -31,6 +31,8 @@ if (flow && backTo && kept.flow === flow) {
       text: [nextStep(code) ?? 'Nothing was changed. Go back to the page where you began and try again there.', code ? `Reference: ${code}` : ''].filter(Boolean),
       actions: closing,
     });
+    // With a flow, the page that waits shows the same and more.
+    if (flow) setTimeout(() => window.close(), 150);
   } else {
     plainPage({ tone: 'ok', sign: 'check', testid: 'callback-returned', title: 'You can close this window', text: ['The page where you began goes on from here.'], actions: closing });
     setTimeout(() => window.close(), 150);

@@ -15,7 +15,7 @@ const REVOKED = {
 
 /** Signs out and says whether the app took the access back. */
 export function askDisconnect(connection, onChanged) {
-  confirmDialog({
+  const dialog = confirmDialog({
     title: `Disconnect “${connection.title}”?`,
     text: [
       `Everything that uses it stops working. ${connection.app_name} is asked to withdraw the access, and what is stored here is destroyed.`,
@@ -28,8 +28,9 @@ export function askDisconnect(connection, onChanged) {
       onChanged(result.connection);
       const [tone, words] = REVOKED[result.revoked] ?? REVOKED.no;
       const say = result.say ? sentence(result.say) : words(connection.app_name);
+      dialog.title(`“${connection.title}” is disconnected`);
       announce(`Disconnected. ${say}`);
-      return notice(tone, el('p', {}, el('b', {}, 'Disconnected.')), el('p', { testid: 'revoked', 'data-revoked': result.revoked }, say));
+      return notice(tone, el('p', { testid: 'revoked', 'data-revoked': result.revoked }, say));
     },
   });
 }
@@ -90,6 +91,7 @@ export async function updateDetails(connection, onChanged) {
       onChanged(result.connection);
       if (!result.ok) {
         fill(outcome, testReport(result, null), notice('idle', el('p', { testid: 'kept-old' }, 'Nothing was changed: the old values are still in use.')));
+        submit.scrollIntoView({ block: 'nearest' });
         return;
       }
       saved = true;

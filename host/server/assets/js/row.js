@@ -36,9 +36,8 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     node.dataset.state = connection.enabled ? connection.state : 'paused';
     title.textContent = connection.title;
     titleLine.querySelector('[data-testid=rename]')?.setAttribute('aria-label', `Rename “${connection.title}”`);
-    fill(account, connection.app_name, connection.account && connection.account.label !== connection.title
-      && [' · connected as ', el('b', {}, connection.account.label)]);
-    if (connection.account && connection.account.label === connection.title) fill(account, `${connection.app_name} · connected as this account`);
+    fill(account, connection.app_name, connection.account && [' · connected as ', el('b', {}, connection.account.label)]);
+    if (connection.state === 'disconnected') hideReport();
     showTimes();
     const words = stateWords(connection);
     state.className = `state ${words.tone}`;
@@ -65,11 +64,12 @@ export function connectionRow(first, { onChanged, onSignIn }) {
       ? [['reactivate', 'Connect again', () => onSignIn(connection)], null, ['delete', 'Delete', () => askDelete(connection, onChanged)]]
       : [
         broken && ['reactivate', 'Sign in again', () => onSignIn(connection)],
+        paused && ['resume', 'Resume', resume],
         !paused && ['test', 'Test', test],
         redirects
           ? !broken && ['update-details', 'Sign in again', () => onSignIn(connection)]
           : ['update-details', 'Update details', () => updateDetails(connection, onChanged)],
-        paused ? ['resume', 'Resume', resume] : ['pause', 'Pause', pause],
+        !paused && ['pause', 'Pause', pause],
         null,
         ['disconnect', 'Disconnect', () => askDisconnect(connection, onChanged)],
       ].filter((entry) => entry !== false);

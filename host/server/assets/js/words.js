@@ -6,7 +6,7 @@ export function stateWords(connection) {
   return {
     connected: { tone: 'ok', sign: 'check', label: 'Connected' },
     failing: { tone: 'warn', sign: 'clock', label: 'Having trouble' },
-    needs_reconnect: { tone: 'bad', sign: 'alert', label: 'Sign in again' },
+    needs_reconnect: { tone: 'bad', sign: 'alert', label: 'Needs reconnecting' },
     disconnected: { tone: 'idle', sign: 'unplug', label: 'Disconnected' },
     pending: { tone: 'idle', sign: 'clock', label: 'Being connected' },
   }[connection.state] ?? { tone: 'idle', sign: 'info', label: connection.state };

@@ -120,3 +120,111 @@ fn send(asset: &Asset, asked: &HeaderMap) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path as FilePath, PathBuf};
+
+    use super::*;
+
+    fn folder() -> PathBuf {
+        FilePath::new(env!("CARGO_MANIFEST_DIR")).join("assets")
+    }
+
+    /// Every file of the folder: (name relative to it, text).
+    fn files() -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut open = vec![folder()];
+        while let Some(at) = open.pop() {
+            for entry in std::fs::read_dir(at).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let name = path.strip_prefix(folder()).unwrap().to_str().unwrap().replace('\\', "/");
+                    found.push((name, std::fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        found
+    }
+
+    fn of_kind(endings: &[&str]) -> Vec<(String, String)> {
+        files().into_iter().filter(|(name, _)| endings.iter().any(|ending| name.ends_with(ending))).collect()
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_in_the_binary_and_in_the_table() {
+        let apart = ["README.md", "connect.js", "connect.d.ts"];
+        let on_disk: BTreeSet<String> = files()
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| !name.ends_with(".html") && !apart.contains(&name.as_str()))
+            .collect();
+        let in_table: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
+        assert_eq!(on_disk, in_table);
+    }
+
+    #[test]
+    fn no_file_builds_elements_from_text_or_runs_text_as_code() {
+        let ways = [
+            "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "createContextualFragment",
+            "srcdoc", "javascript:", "eval(", "new Function", "setAttribute('on", "setAttribute(\"on",
+        ];
+        for (name, text) in of_kind(&[".js", ".html"]) {
+            for way in ways {
+                assert!(!text.contains(way), "{name} has {way}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_document_has_inline_scripts_styles_or_handlers() {
+        for (name, text) in of_kind(&[".html", ".svg"]) {
+            for tag in text.split('<').skip(1) {
+                let tag = tag.split('>').next().unwrap();
+                assert!(!tag.starts_with("style"), "{name}: <{tag}>");
+                assert!(!tag.starts_with("script") || tag.contains(" src=\"/assets/"), "{name}: <{tag}>");
+                for attribute in tag.split_ascii_whitespace().skip(1) {
+                    assert!(!attribute.starts_with("on") && !attribute.starts_with("style="), "{name}: <{tag}>");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_loads_anything_from_elsewhere() {
+        // Names of a namespace and of an example in a comment; neither is ever fetched.
+        let allowed = ["www.w3.org/2000/svg", "keyport.example/connect.js"];
+        for (name, text) in of_kind(&[".js", ".html", ".css", ".svg", ".ts"]) {
+            for (at, _) in text.match_indices("://") {
+                let rest = text.get(at + 3..).unwrap();
+                let named = rest.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+                assert!(!named || allowed.iter().any(|known| rest.starts_with(known)), "{name}: {}", rest.lines().next().unwrap());
+            }
+            assert!(!name.ends_with(".css") || !(text.contains("url(") || text.contains("@import")), "{name}");
+            for value in text.split("src=\"").skip(1).chain(text.split("href=\"").skip(1)) {
+                let local = value.starts_with("/assets/") || name.ends_with(".js") || name.ends_with(".ts");
+                assert!(local, "{name}: {}", value.lines().next().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn messages_between_windows_always_name_an_exact_origin() {
+        for (name, text) in of_kind(&[".js"]) {
+            assert!(!text.contains("'*'") && !text.contains("\"*\""), "{name} has a wildcard");
+        }
+    }
+
+    #[test]
+    fn every_module_that_is_imported_exists() {
+        for (name, text) in of_kind(&[".js"]) {
+            for import in text.split("from './").skip(1) {
+                let wanted = format!("js/{}", import.split('\'').next().unwrap());
+                assert!(ASSETS.iter().any(|asset| asset.name == wanted), "{name} imports {wanted}");
+            }
+        }
+    }
+}
