@@ -17,12 +17,15 @@ pub const SESSION_HOST_COOKIE: &str = "__Host-kp";
 pub const SESSION_DEV_COOKIE: &str = "kp_dev";
 /// A session lives at most this long, in seconds (8 hours); the engine ends it earlier when it is idle.
 pub const SESSION_MAX_AGE: u32 = 8 * 60 * 60;
-/// The cookie that binds a sign-in to this browser lives as long as a sign-in may take, in seconds.
-pub const FLOW_MAX_AGE: u32 = 15 * 60;
 
 /// Name of the session cookie for this `public_url`.
 pub fn session_name(public: &PublicUrl) -> &'static str {
     if public.is_secure() { SESSION_HOST_COOKIE } else { SESSION_DEV_COOKIE }
+}
+
+/// Name under which a cookie of ours is set that the engine calls `name`: `__Host-` goes before it under https.
+pub fn host_bound(public: &PublicUrl, name: &str) -> String {
+    if public.is_secure() { format!("__Host-{name}") } else { name.to_owned() }
 }
 
 /// The session cookie's value, if the browser sent exactly one.

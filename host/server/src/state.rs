@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use keyport_connect::Engine;
+use tokio::sync::watch;
 use url::{Host, Url};
 
 use crate::idempotency::Idempotency;
@@ -24,19 +25,21 @@ struct Inner {
     metrics: Metrics,
     idempotency: Idempotency,
     tickets: Tickets,
+    stop: watch::Sender<bool>,
 }
 
 impl ServerState {
-    /// The state of one server. `public_url` is checked by [`PublicUrl::new`].
-    pub fn new(engine: Engine, public: PublicUrl) -> Self {
+    /// The state of one server that the world calls `public_url` (see [`PublicUrl::new`] for what that may be).
+    pub fn new(engine: Engine, public_url: &Url) -> Result<Self, PublicUrlError> {
         let inner = Inner {
             engine,
-            public,
+            public: PublicUrl::new(public_url)?,
             metrics: Metrics::default(),
             idempotency: Idempotency::default(),
             tickets: Tickets::default(),
+            stop: watch::Sender::new(false),
         };
-        Self { inner: Arc::new(inner) }
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where the rules live.
@@ -47,6 +50,17 @@ impl ServerState {
     /// What browsers and the platform call this host.
     pub fn public(&self) -> &PublicUrl {
         &self.inner.public
+    }
+
+    /// Ready once this server has been asked to end: long-lived streams (server-sent events) end then.
+    pub async fn stopping(&self) {
+        let mut stopped = self.inner.stop.subscribe();
+        // The sender lives in `self`, so this can't fail.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.inner.stop.send_replace(true);
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

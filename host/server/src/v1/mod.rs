@@ -1,0 +1,85 @@
+//! The API for a platform's backend.
+//!
+//! Handlers read as: who may ask, what is asked, what is answered. Each is documented where it stands; the
+//! document at `/openapi.json` is made from that ([`crate::openapi`]).
+//!
+//! | file | routes |
+//! |---|---|
+//! | `apps` | the catalogue |
+//! | `configurations` | what the operator sets for an app |
+//! | `sessions` | rights for one owner's browser, and their completion |
+//! | `connections` | list, get, import, rename, delete |
+//! | `verbs` | test, pause, resume, reconnect, disconnect, details |
+//! | `using` | credentials, actions, triggers |
+//! | `proxy` | any request, with the connection's credentials attached |
+//! | `events` | what happened |
+
+mod answer;
+mod apps;
+mod configurations;
+mod connections;
+mod events;
+mod proxy;
+mod sessions;
+mod using;
+mod verbs;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::path::HttpMethod;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::JSON_LIMIT;
+use crate::idempotency::idempotent;
+use crate::state::ServerState;
+
+/// All routes under `/v1`, each with its documentation.
+pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
+    // Repeating these would make a second thing; repeating the others does no harm.
+    let once = OpenApiRouter::new()
+        .routes(routes!(configurations::list_configurations, configurations::create_configuration))
+        .routes(routes!(sessions::create_session))
+        .routes(routes!(sessions::complete_session))
+        .routes(routes!(connections::list_connections, connections::import_connection))
+        .routes(routes!(verbs::reconnect_connection))
+        .routes(routes!(using::run_action))
+        .layer(from_fn_with_state(state.clone(), idempotent));
+    OpenApiRouter::new()
+        .routes(routes!(apps::list_apps))
+        .routes(routes!(apps::get_app))
+        .routes(routes!(
+            configurations::get_configuration,
+            configurations::update_configuration,
+            configurations::delete_configuration
+        ))
+        .routes(routes!(sessions::get_session, sessions::close_session))
+        .routes(routes!(
+            connections::get_connection,
+            connections::rename_connection,
+            connections::delete_connection
+        ))
+        .routes(routes!(verbs::test_connection))
+        .routes(routes!(verbs::pause_connection))
+        .routes(routes!(verbs::resume_connection))
+        .routes(routes!(verbs::disconnect_connection))
+        .routes(routes!(verbs::update_details))
+        .routes(routes!(using::read_credentials))
+        .routes(routes!(using::poll_trigger))
+        .routes(routes!(events::list_events))
+        .merge(once)
+        .layer(DefaultBodyLimit::max(JSON_LIMIT))
+        .merge(proxy_routes())
+}
+
+/// The proxy takes every method and streams, so it has neither the JSON limit nor a place in `routes!`.
+fn proxy_routes() -> OpenApiRouter<ServerState> {
+    let mut router = OpenApiRouter::new()
+        .route("/v1/connections/{id}/proxy/{*path}", axum::routing::any(proxy::proxy))
+        .route("/v1/connections/{id}/proxy/", axum::routing::any(proxy::proxy))
+        .route("/v1/connections/{id}/proxy", axum::routing::any(proxy::proxy));
+    let methods =
+        [HttpMethod::Get, HttpMethod::Head, HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete];
+    proxy::document(&mut router.get_openapi_mut().paths, methods);
+    router
+}
