@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::decode::{Decoder, PIECE};
 use crate::error::{EgressError, Part, Wait};
 use crate::headers;
-use crate::limits::Limits;
+use crate::limits::{Limits, after};
 use crate::scrub::{ScrubStream, Scrubber};
 
 /// What the call allows its answer.
@@ -177,7 +177,7 @@ impl Reader {
 
     async fn next_from_wire(&mut self) -> Result<Option<Bytes>, EgressError> {
         loop {
-            let silence = Instant::now() + self.idle;
+            let silence = after(self.idle);
             let until = self
                 .deadline
                 .map_or(silence, |deadline| deadline.min(silence));

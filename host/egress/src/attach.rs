@@ -17,6 +17,7 @@ use crate::error::EgressError;
 use crate::handles::{Issued, Slot};
 use crate::headers;
 use crate::pass::Pass;
+use crate::scrub::Scrubber;
 use crate::secret::Place;
 
 const OUR_NAME: &str = concat!("keyport/", env!("CARGO_PKG_VERSION"));
@@ -161,12 +162,50 @@ pub(crate) fn credential(
                 map.insert(headers::name(&part.name)?, value);
             }
             Place::Query => {
+                without_parameter(url, &part.name);
                 url.query_pairs_mut()
                     .append_pair(&part.name, part.value.expose());
             }
         }
     }
     Ok(())
+}
+
+/// Every secret of the call, to be searched for in what comes back.
+pub(crate) fn scrubber(pass: &Pass, issued: &[Issued]) -> Scrubber {
+    let credential = pass.credential.iter().flat_map(|known| &known.scrub);
+    Scrubber::new(credential.chain(issued.iter().map(|handle| &handle.value)))
+}
+
+/// Whether a redirect's target spells out a secret of the call towards a host that is not its audience: an
+/// upstream that echoes the query in `Location` would otherwise make us deliver the credential ourselves.
+pub(crate) fn leaks(pass: &Pass, issued: &[Issued], next: &Url) -> bool {
+    let audience = pass
+        .credential
+        .as_ref()
+        .is_some_and(|known| known.audience.allows(next));
+    let text = next.as_str();
+    !audience && scrubber(pass, issued).text(text) != text
+}
+
+fn without_parameter(url: &mut Url, name: &str) {
+    if !url.query_pairs().any(|(known, _)| known == name) {
+        return;
+    }
+    let kept: Vec<&str> = url
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|piece| {
+            url::form_urlencoded::parse(piece.as_bytes()).all(|(known, _)| known != name)
+        })
+        .collect();
+    let kept = kept.join("&");
+    url.set_query(
+        Some(&kept)
+            .filter(|kept| !kept.is_empty())
+            .map(String::as_str),
+    );
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -68,6 +68,16 @@ fn the_credential_goes_to_its_audience_and_to_no_other_allowed_host() {
 }
 
 #[test]
+fn the_credentials_parameter_is_replaced_and_not_doubled() {
+    let mut to = url("https://api.example.com/x?key=old&a=b&k%65y=old&keys=1");
+    credential(&pass(), &mut to, &mut HeaderMap::new()).unwrap();
+    assert_eq!(to.query(), Some("a=b&keys=1&key=a%26b%3Dc+d"));
+    let mut to = url("https://api.example.com/x?key=old");
+    credential(&pass(), &mut to, &mut HeaderMap::new()).unwrap();
+    assert_eq!(to.query(), Some("key=a%26b%3Dc+d"));
+}
+
+#[test]
 fn a_credential_with_a_line_break_is_refused_and_not_shown() {
     let mut pass = pass();
     for part in &mut pass.credential.as_mut().unwrap().parts {

@@ -32,6 +32,7 @@ use url::{Host, Url};
 
 use crate::address::AddressFilter;
 use crate::error::{EgressError, UrlFault, Wait};
+use crate::limits::after;
 use crate::origins::{Origins, is_loopback};
 use crate::resolve::Resolve;
 
@@ -64,7 +65,7 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connector = self.clone();
         Box::pin(async move {
-            let deadline = Instant::now() + connector.network.connect_timeout;
+            let deadline = after(connector.network.connect_timeout);
             timeout_at(deadline, connector.connect(&uri, deadline))
                 .await
                 .unwrap_or(Err(EgressError::Timeout(Wait::Connecting)))

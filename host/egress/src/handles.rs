@@ -47,7 +47,12 @@ impl Handles {
     }
 
     fn push(&self, value: Secret, slots: Vec<Slot>, audience: Option<AllowedHosts>) -> String {
-        let placeholder = random_placeholder();
+        let Some(placeholder) = random_placeholder() else {
+            // A machine without randomness. A placeholder that could repeat might be redeemed for
+            // another's value, so this one is not redeemed at all: it goes out as it stands.
+            tracing::error!("the operating system gives no randomness; a handle is useless");
+            return "kph_none".to_owned();
+        };
         self.lock().push(Issued {
             placeholder: placeholder.clone(),
             value,
@@ -69,18 +74,15 @@ impl Handles {
 }
 
 /// `kph_` and 26 characters of base 32: 130 bits, URL-safe and header-safe as they are.
-fn random_placeholder() -> String {
+fn random_placeholder() -> Option<String> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut random = [0_u8; 26];
-    // The only failure is a machine without randomness. The value then stays unreachable: a placeholder
-    // that repeats is refused by `attach`, and nothing secret is in it.
-    if getrandom::fill(&mut random).is_err() {
-        tracing::error!("the operating system gives no randomness");
-    }
+    getrandom::fill(&mut random).ok()?;
     let tail = random
         .iter()
-        .map(|byte| char::from(*ALPHABET.get(usize::from(byte & 31)).unwrap_or(&b'a')));
-    "kph_".chars().chain(tail).collect()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+        .map(|&letter| char::from(letter));
+    Some("kph_".chars().chain(tail).collect())
 }
 
 #[cfg(test)]

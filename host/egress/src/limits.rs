@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Limits of one call, or the operator's ceilings for all calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -55,9 +57,20 @@ impl Limits {
     }
 }
 
+/// The moment after this wait. One that is too long for the clock is ten years.
+pub(crate) fn after(wait: Duration) -> Instant {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    Instant::now() + wait.min(TEN_YEARS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_longer_than_the_clock_reaches_is_long_and_no_panic() {
+        assert!(after(Duration::MAX) > after(Duration::from_secs(3600)));
+    }
 
     #[test]
     fn a_pass_can_only_narrow_the_operators_limits() {

@@ -25,7 +25,7 @@ impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, String> {
         let found = tokio::net::lookup_host((host, 0))
             .await
-            .map_err(|error| error.kind().to_string())?;
+            .map_err(|error| error.to_string())?;
         let mut addresses: Vec<IpAddr> = Vec::new();
         for address in found {
             if !addresses.contains(&address.ip()) {

@@ -37,7 +37,7 @@ use crate::connect::{Connector, Network};
 use crate::error::{EgressError, Part, Wait};
 use crate::handles::Issued;
 use crate::headers;
-use crate::limits::Limits;
+use crate::limits::{Limits, after};
 use crate::origins::Origins;
 use crate::pass::{Pass, Purpose, Redirects};
 use crate::pool::Pools;
@@ -143,7 +143,7 @@ impl Egress {
         request: Request<Body>,
     ) -> Result<Response<Body>, EgressError> {
         let limits = pass.limits.within(self.0.limits);
-        let deadline = Instant::now() + limits.total;
+        let deadline = after(limits.total);
         timeout_at(deadline, self.steps(pass, request, limits, deadline))
             .await
             .unwrap_or(Err(EgressError::Timeout(Wait::Headers)))
@@ -193,6 +193,11 @@ impl Egress {
             hops += 1;
             if hops > redirect::MAX_HOPS {
                 return Err(EgressError::TooManyRedirects(redirect::MAX_HOPS));
+            }
+            if attach::leaks(pass, &issued, &next.url) {
+                return Err(EgressError::BadAnswer(
+                    "it redirects a credential to a host that the credential is not for",
+                ));
             }
             hop = Hop {
                 method: next.method,
@@ -269,26 +274,12 @@ impl Egress {
 }
 
 fn terms(pass: &Pass, issued: &[Issued], limits: Limits, deadline: Instant) -> Terms {
-    let secrets = pass
-        .credential
-        .iter()
-        .flat_map(|credential| &credential.scrub)
-        .chain(issued.iter().map(|handle| &handle.value));
-    match pass.purpose {
-        Purpose::Guest => Terms {
-            limits,
-            body_deadline: Some(deadline),
-            scrubber: Scrubber::new(secrets),
-        },
-        Purpose::Proxy => Terms {
-            limits,
-            body_deadline: None,
-            scrubber: Scrubber::new(secrets),
-        },
-        Purpose::Flow => Terms {
-            limits,
-            body_deadline: Some(deadline),
-            scrubber: Scrubber::default(),
+    Terms {
+        limits,
+        body_deadline: (pass.purpose != Purpose::Proxy).then_some(deadline),
+        scrubber: match pass.purpose {
+            Purpose::Guest | Purpose::Proxy => attach::scrubber(pass, issued),
+            Purpose::Flow => Scrubber::default(),
         },
     }
 }

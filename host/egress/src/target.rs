@@ -87,7 +87,7 @@ pub(crate) fn check_url(
     }
     match url.host() {
         None => return bad(UrlFault::Unreadable),
-        Some(Host::Domain(name)) if name.is_empty() => return bad(UrlFault::Unreadable),
+        Some(Host::Domain("")) => return bad(UrlFault::Unreadable),
         Some(Host::Domain(name)) if name.ends_with('.') => return bad(UrlFault::TrailingDot),
         Some(Host::Domain(_)) => {}
         Some(Host::Ipv4(ip)) if filter.is_excepted(ip.into()) => {}

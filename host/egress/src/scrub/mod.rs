@@ -12,7 +12,6 @@
 
 mod forms;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -30,23 +29,28 @@ pub struct Scrubber(Arc<Patterns>);
 
 #[derive(Default)]
 struct Patterns {
-    /// By first byte, so that most positions of a text cost one look-up.
-    by_first: HashMap<u8, Vec<Zeroizing<Vec<u8>>>>,
+    /// By first byte (256 of them, or none), so that most positions of a text cost one look-up.
+    by_first: Vec<Vec<Zeroizing<Vec<u8>>>>,
     longest: usize,
 }
 
 impl Scrubber {
     /// Searches for these secrets; those under [`MIN_SCRUBBED`] bytes are left out.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut patterns = Patterns::default();
-        for secret in secrets {
-            for form in forms::forms(secret.expose()) {
-                let Some(&first) = form.first() else { continue };
+        let mut patterns = Patterns {
+            by_first: vec![Vec::new(); 256],
+            longest: 0,
+        };
+        for form in secrets
+            .into_iter()
+            .flat_map(|secret| forms::forms(secret.expose()))
+        {
+            let bucket = form
+                .first()
+                .and_then(|&first| patterns.by_first.get_mut(usize::from(first)));
+            if let Some(bucket) = bucket.filter(|bucket| !bucket.contains(&form)) {
                 patterns.longest = patterns.longest.max(form.len());
-                let bucket = patterns.by_first.entry(first).or_default();
-                if !bucket.contains(&form) {
-                    bucket.push(form);
-                }
+                bucket.push(form);
             }
         }
         Self(Arc::new(patterns))
@@ -54,7 +58,7 @@ impl Scrubber {
 
     /// True where there is nothing to search for.
     pub fn is_empty(&self) -> bool {
-        self.0.by_first.is_empty()
+        self.0.longest == 0
     }
 
     /// The text without the secrets.
@@ -150,7 +154,7 @@ impl ScrubStream {
 impl Patterns {
     fn starting_like(&self, text: &[u8]) -> impl Iterator<Item = &Zeroizing<Vec<u8>>> {
         text.first()
-            .and_then(|first| self.by_first.get(first))
+            .and_then(|&first| self.by_first.get(usize::from(first)))
             .into_iter()
             .flatten()
     }
@@ -234,7 +238,7 @@ mod tests {
         }
         let mut out = Vec::new();
         let mut end = 0;
-        for at in 0..text.len() {
+        for (at, &byte) in text.iter().enumerate() {
             if let Some(longest) = spans.iter().filter(|s| s.0 == at).map(|s| s.1).max() {
                 if at >= end {
                     out.extend_from_slice(MARK.as_bytes());
@@ -242,7 +246,7 @@ mod tests {
                 end = end.max(longest);
             }
             if at >= end {
-                out.push(text[at]);
+                out.push(byte);
             }
         }
         out

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::Response;
-use keyport_egress::{Body, Egress, EgressConfig, EgressError, Origins, Pass, Purpose, Resolve};
+use keyport_egress::{
+    Body, Egress, EgressConfig, EgressError, Limits, Origins, Pass, Purpose, Resolve, Wait,
+};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::HandshakeKind;
 use rustls::crypto::aws_lc_rs;
@@ -283,4 +286,38 @@ async fn a_port_that_nobody_listens_on_is_reported_as_not_connected() {
         "{refused:?}"
     );
     assert!(refused.before_sending());
+}
+
+#[tokio::test]
+async fn a_name_server_and_a_handshake_that_hang_end_with_the_connect_timeout() {
+    struct Silent;
+    #[async_trait::async_trait]
+    impl Resolve for Silent {
+        async fn resolve(&self, _: &str) -> Result<Vec<std::net::IpAddr>, String> {
+            std::future::pending().await
+        }
+    }
+    // Accepts connections (the kernel does) and never says a word.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let resolvers: [Arc<dyn Resolve>; 2] = [Arc::new(Silent), Scripted::new(&[&["127.0.0.1"]])];
+    for resolver in resolvers {
+        let egress = Egress::new(EgressConfig {
+            allow_cidrs: vec!["127.0.0.1/32".parse().unwrap()],
+            limits: Limits {
+                connect: Duration::from_millis(200),
+                ..Limits::default()
+            },
+            resolver,
+            ..EgressConfig::default()
+        })
+        .unwrap();
+        let refused = egress
+            .send(&pass("o", port), get(&url(port)))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(refused, EgressError::Timeout(Wait::Connecting));
+        assert!(refused.before_sending());
+    }
 }

@@ -1,8 +1,10 @@
 //! Connections are reused within an owner and never between owners.
 
-use keyport_egress::Purpose;
+use std::time::Duration;
 
-use crate::upstream::{Upstream, egress, get, pass, read, text};
+use keyport_egress::{Egress, EgressConfig, EgressError, Limits, Origins, Purpose, Wait};
+
+use crate::upstream::{Then, Upstream, egress, get, pass, raw, read, text};
 
 #[tokio::test]
 async fn two_owners_never_share_a_connection_and_one_owner_reuses_his() {
@@ -56,4 +58,44 @@ async fn an_answer_that_is_dropped_half_read_does_not_leave_its_rest_to_the_next
     }
     let seen = api.seen();
     assert_ne!(seen[0].connection, seen[1].connection);
+}
+
+#[tokio::test]
+async fn an_owner_who_holds_all_his_connections_starves_nobody_else() {
+    let (url, upstream) = raw("", Then::Hang).await;
+    let egress = Egress::new(EgressConfig {
+        origins: Origins::parse([("https://api.example.com", url.as_str())]).unwrap(),
+        limits: Limits {
+            connect: Duration::from_millis(500),
+            ..Limits::default()
+        },
+        ..EgressConfig::default()
+    })
+    .unwrap();
+    let call = |owner: &'static str, total: u64| {
+        let egress = egress.clone();
+        async move {
+            let mut pass = pass(Purpose::Guest);
+            pass.owner = owner.to_owned();
+            pass.limits.total = Duration::from_secs(total);
+            egress
+                .send(&pass, get("https://api.example.com/"))
+                .await
+                .err()
+        }
+    };
+    let (mut greedy, mut refused) = (tokio::task::JoinSet::new(), 0);
+    for _ in 0..65 {
+        greedy.spawn(call("greedy", 3));
+    }
+    // The upstream never answers, so a call that got a connection ends otherwise than one that got none.
+    let modest = call("modest", 2).await;
+    assert_eq!(modest, Some(EgressError::Timeout(Wait::Headers)));
+    while let Some(ended) = greedy.join_next().await {
+        if ended.unwrap() == Some(EgressError::Timeout(Wait::Connecting)) {
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 1);
+    upstream.abort();
 }

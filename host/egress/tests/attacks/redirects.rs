@@ -111,6 +111,28 @@ async fn a_followed_redirect_carries_no_credential_and_no_header_to_another_host
 }
 
 #[tokio::test]
+async fn a_redirect_that_spells_out_the_credential_to_another_host_is_not_followed() {
+    let other = Upstream::start(|_| text("")).await;
+    for location in [
+        format!("https://cdn.example.com/?key={TOKEN}"),
+        "https://cdn.example.com/tok_very%2Fsecret%2Bvalue".to_owned(),
+    ] {
+        let upstream = Upstream::start(move |_| redirect(302, &location)).await;
+        let egress = egress(&[("api", &upstream.url()), ("cdn", &other.url())]);
+        for purpose in [Purpose::Guest, Purpose::Flow] {
+            let mut pass = pass(purpose);
+            pass.redirects = Redirects::Follow;
+            let refused = egress
+                .send(&pass, get("https://api.example.com/"))
+                .await
+                .err();
+            assert!(matches!(refused, Some(EgressError::BadAnswer(_))));
+        }
+    }
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
 async fn within_the_audience_the_credential_is_attached_anew() {
     let upstream = Upstream::start(|seen| {
         if seen.line == "GET /a" {
