@@ -54,4 +54,20 @@ impl Actor {
             )),
         }
     }
+
+    /// Refuses an actor that has none of `scopes`.
+    pub(crate) fn require_any(&self, scopes: &[KeyScope]) -> Result<(), ConnectError> {
+        match scopes.iter().find_map(|scope| self.require(*scope).ok()) {
+            Some(()) => Ok(()),
+            None => scopes.first().map_or(Ok(()), |first| self.require(*first)),
+        }
+    }
+
+    /// As [`Actor::require`], but a session may do it to what is its owner's.
+    pub(crate) fn require_or_session(&self, scope: KeyScope) -> Result<(), ConnectError> {
+        match self {
+            Actor::Session(_) => Ok(()),
+            Actor::Platform(_) | Actor::Host => self.require(scope),
+        }
+    }
 }

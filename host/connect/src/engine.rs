@@ -3,7 +3,8 @@
 //! `Engine` is a cheap clone around its parts. Its methods live beside their subject, one module per subject; this file
 //! holds construction only, so that what an engine is made of can be read at a glance.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use keyport_egress::Egress;
@@ -101,13 +102,14 @@ impl Default for Options {
 pub(crate) struct Inner {
     pub(crate) vault: Vault,
     pub(crate) egress: Egress,
-    pub(crate) plugins: PluginHost,
     pub(crate) catalogue: Catalogue,
     pub(crate) public_url: Url,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) options: Options,
     pub(crate) changes: broadcast::Sender<Change>,
+    /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
+    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// The product's rules, over its parts. Cheap to clone.
@@ -123,18 +125,26 @@ impl Engine {
     ///
     /// When a component does not load or `public_url` cannot be one.
     pub async fn new(parts: EngineParts) -> Result<Engine, ConnectError> {
+        let url = &parts.public_url;
+        if url.cannot_be_a_base() || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(ConnectError::misconfigured(
+                "bad_public_url",
+                "public_url must be scheme, host and port only, such as https://connect.example.com",
+            ));
+        }
+        parts.catalogue.load_components(&parts.plugins).await?;
         let (changes, _) = broadcast::channel(1024);
         Ok(Engine {
             inner: Arc::new(Inner {
                 vault: parts.vault,
                 egress: parts.egress,
-                plugins: parts.plugins,
                 catalogue: parts.catalogue,
                 public_url: parts.public_url,
                 clock: parts.clock,
                 entropy: parts.entropy,
                 options: parts.options,
                 changes,
+                turns: Mutex::default(),
             }),
         })
     }
@@ -148,5 +158,42 @@ impl Engine {
     /// Where browsers and providers reach this host.
     pub fn public_url(&self) -> &Url {
         &self.inner.public_url
+    }
+
+    /// The lock that lets one caller at a time renew this connection's token.
+    pub(crate) fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        // A map entry is whole at any time, so a panic elsewhere cannot have left it half-written.
+        let mut turns = self.inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        turns.insert(id.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+
+    /// This long from now.
+    pub(crate) fn after(&self, span: Duration) -> i64 {
+        self.now().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// An address on this host.
+    pub(crate) fn here(&self, path: &str) -> String {
+        format!("{}{path}", self.inner.public_url.as_str().trim_end_matches('/'))
+    }
+
+    /// A name that a person typed: trimmed, 1 to 200 characters, no control characters.
+    pub(crate) fn check_name(&self, field: &str, name: &str) -> Result<String, ConnectError> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+            return Err(ConnectError::invalid(field, "use 1 to 200 characters, without line breaks"));
+        }
+        Ok(name.to_owned())
     }
 }

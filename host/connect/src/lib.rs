@@ -1,11 +1,41 @@
-//! The life of a connection: sign in, test, refresh, disconnect, call.
+//! The life of a connection: sign in, test, refresh, disconnect, call. The product's rules live here.
+//!
+//! [`Engine`] is all of it: the server only translates HTTP. It is put together once from a vault (where everything is
+//! kept), an egress (the one door out), a plugin host (the sandbox that components run in) and a catalogue of apps.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | `engine`, `clock` | construction, limits and times, time and randomness as inputs |
+//! | `catalogue` | the apps: manifests, forms, components |
+//! | `configuration` | what the operator sets for an app: OAuth clients and the hosts that they are pinned to |
+//! | `session` | short-lived rights of one owner's browser, and the hand-over to the platform's backend |
+//! | `flow` | sign-ins under way: forms, authorization, callbacks |
+//! | `token` | exchange, refresh, revocation |
+//! | `connection` | states, verbs, test calls, imports |
+//! | `use_` | proxy, actions, triggers, credentials |
+//! | `record`, `hidden`, `ids` | what is kept and how; strings nobody prints; ids and bearer values |
+//! | `event`, `key`, `sweep` | the audit trail; platform keys; what time does |
+//! | [`view`] | the shapes that leave |
+//!
+//! Left out on purpose: HTTP, cookies' syntax, pages (the server); sealing (the vault); addresses and TLS (egress).
 
 mod actor;
-mod api;
 mod catalogue;
 mod clock;
+mod configuration;
+mod connection;
 mod engine;
 mod error;
+mod event;
+mod flow;
+mod hidden;
+mod ids;
+mod key;
+mod record;
+mod session;
+mod sweep;
+mod token;
+mod use_;
 pub mod view;
 
 pub use actor::{Actor, PlatformKey};

@@ -56,6 +56,7 @@ pub struct AppView {
     /// Where it is filed.
     pub categories: Vec<String>,
     /// `home`, `docs`, `support` … → URL.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub links: IndexMap<String, String>,
     /// Path of its logo on this host.
     pub logo_url: String,
@@ -86,6 +87,9 @@ pub struct MethodView {
     pub id: String,
     /// What the person chooses by.
     pub label: String,
+    /// One sentence of advice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// `oauth2`, `api_key`, `basic`, `bearer` …
     pub kind: String,
     /// What this method asks for, beside the app's own fields.
@@ -97,6 +101,9 @@ pub struct MethodView {
     pub why_not: Option<String>,
     /// Whether the sign-in happens on the app's own page (a redirect or a popup).
     pub redirects: bool,
+    /// What the person registers at the app as the redirect URI, where the OAuth client is their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<String>,
 }
 
 /// One field of a form.
@@ -134,6 +141,8 @@ pub struct FieldView {
     /// A page that says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help_url: Option<String>,
+    /// Whether line breaks are part of the value (keys in PEM).
+    pub multiline: bool,
 }
 
 /// One choice of a field.

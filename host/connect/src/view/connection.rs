@@ -183,6 +183,7 @@ pub struct NewImport {
     pub title: Option<String>,
     /// The app's and the method's fields.
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub fields: IndexMap<String, String>,
     /// For OAuth: the token.
     #[serde(default)]
@@ -206,6 +207,7 @@ pub struct ImportToken {
     pub scopes: Vec<String>,
     /// Values that the manifest captures from a token answer, such as `instance_url`.
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub capture: IndexMap<String, String>,
 }
 
@@ -220,6 +222,7 @@ pub struct IssuedCredentials {
     pub access_token: Option<String>,
     /// For the other kinds: the secret fields, by id.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub fields: IndexMap<String, String>,
     /// When they end.
     #[serde(skip_serializing_if = "Option::is_none")]

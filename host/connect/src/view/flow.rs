@@ -22,6 +22,7 @@ pub struct FormSubmit {
     pub title: Option<String>,
     /// The app's and the method's fields, by id.
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub fields: IndexMap<String, String>,
     /// Sign this connection in again instead of making one.
     #[serde(default)]
@@ -55,6 +56,7 @@ pub struct OauthStart {
     pub title: Option<String>,
     /// The app's and the method's fields, by id.
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub fields: IndexMap<String, String>,
     /// Sign this connection in again instead of making one.
     #[serde(default)]

@@ -1,0 +1,108 @@
+//! A connection as it is kept.
+
+use indexmap::IndexMap;
+use keyport_vault::Kind;
+use serde::{Deserialize, Serialize};
+
+use super::Entity;
+use crate::hidden::{self, Hidden};
+use crate::view::{AccountView, ConnectionState, Reason};
+
+pub(crate) struct Connection;
+
+impl Entity for Connection {
+    const KIND: Kind = Kind::new("connection");
+    const PREFIX: &'static str = "con_";
+    const WHAT: &'static str = "connection";
+    type Clear = ConnectionClear;
+    type Sealed = ConnectionSealed;
+}
+
+/// What a listing shows and what a disconnect leaves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ConnectionClear {
+    pub(crate) app: String,
+    pub(crate) method: String,
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) account: Option<AccountView>,
+    pub(crate) state: ConnectionState,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) enabled: bool,
+    pub(crate) config: Option<String>,
+    pub(crate) imported: bool,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) last_used_at: Option<i64>,
+    pub(crate) last_tested_at: Option<i64>,
+    pub(crate) expires_at: Option<i64>,
+    /// Failures in a row and since when: what makes it `failing`.
+    pub(crate) failures: u32,
+    pub(crate) failing_since: Option<i64>,
+    /// A refresh that was begun: durable before the request leaves, gone with its answer.
+    pub(crate) refresh: Option<RefreshIntent>,
+    /// No refresh before this time, after the token endpoint could not be reached.
+    pub(crate) refresh_not_before: Option<i64>,
+    /// A fresh sign-in of this other connection; takes its place once it is tested. Never listed.
+    pub(crate) replaces: Option<String>,
+    /// The flow that made it, until it counts.
+    pub(crate) flow: Option<String>,
+    /// Until when the platform's backend may take it over.
+    pub(crate) awaiting: Option<Awaiting>,
+    /// Until when its first test call is retried.
+    pub(crate) retry_until: Option<i64>,
+}
+
+/// See [`ConnectionClear::refresh`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefreshIntent {
+    pub(crate) at: i64,
+    /// The token that it would replace.
+    pub(crate) generation: u64,
+    /// An earlier attempt with this token ended without an answer.
+    pub(crate) interrupted: bool,
+}
+
+/// See [`ConnectionClear::awaiting`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Awaiting {
+    pub(crate) session: String,
+    pub(crate) until: i64,
+}
+
+/// Everything that could be a secret.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct ConnectionSealed {
+    /// The app's fields, as parsed.
+    #[serde(with = "hidden::map")]
+    pub(crate) fields: IndexMap<String, Hidden>,
+    /// The auth method's fields, as parsed.
+    #[serde(with = "hidden::map")]
+    pub(crate) credentials: IndexMap<String, Hidden>,
+    /// The OAuth grant.
+    pub(crate) token: Option<Token>,
+    /// Declared captures of token and callback answers.
+    #[serde(with = "hidden::map")]
+    pub(crate) capture: IndexMap<String, Hidden>,
+    /// Granted scopes.
+    pub(crate) scopes: Vec<String>,
+    /// Hosts that calls may go to, as resolved when the person agreed.
+    pub(crate) hosts: Vec<String>,
+    /// What the test call said beside id and label.
+    pub(crate) account_extra: serde_json::Value,
+}
+
+/// An OAuth grant.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Token {
+    #[serde(with = "hidden::text")]
+    pub(crate) access: Hidden,
+    #[serde(with = "hidden::option")]
+    pub(crate) refresh: Option<Hidden>,
+    /// When the access token ends; absent: never, as far as is known.
+    pub(crate) expires_at: Option<i64>,
+    /// When it was obtained.
+    pub(crate) obtained_at: i64,
+    /// Counts up with every answer of the token endpoint.
+    pub(crate) generation: u64,
+}

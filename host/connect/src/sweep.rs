@@ -1,0 +1,113 @@
+//! What time does: grants that nobody took over end, tests that could not run are tried again, old sessions and flows go.
+//!
+//! The server calls [`Engine::sweep`] now and then. A lease keeps several hosts from doing the same at once; doing it
+//! twice would do no harm.
+
+use std::time::Duration;
+
+use keyport_vault::{Expect, LeaseTry};
+
+use crate::engine::Engine;
+use crate::error::ConnectError;
+use crate::flow::problem;
+use crate::record::{self, Connection, Flow, Session, SessionStatus, Stored};
+use crate::view::{ConnectionState, FlowStatus, SweepReport};
+
+/// How long one sweep may take before another host may begin.
+const LEASE: Duration = Duration::from_secs(120);
+/// How long ended sessions and flows can still be asked about.
+const KEPT_MS: i64 = 60 * 60 * 1000;
+/// How long a pending connection's test is left alone between two tries.
+const RETRY_MS: i64 = 15_000;
+
+impl Engine {
+    /// Does what is due. One trouble does not stop the rest.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn sweep(&self) -> Result<SweepReport, ConnectError> {
+        let LeaseTry::Got(lease) = self.inner.vault.lease("sweep", LEASE).await? else {
+            return Ok(SweepReport::default());
+        };
+        let done = self.sweep_leased().await;
+        if let Err(error) = self.inner.vault.release(lease).await {
+            tracing::warn!(%error, "the sweep's lease was not given back and will run out");
+        }
+        done
+    }
+
+    async fn sweep_leased(&self) -> Result<SweepReport, ConnectError> {
+        let now = self.now();
+        let mut report = SweepReport::default();
+        for head in self.heads::<Connection>(None).await? {
+            if head.clear.state != ConnectionState::Pending {
+                continue;
+            }
+            let swept = self.sweep_pending(&head, now, &mut report).await;
+            if let Err(error) = swept {
+                tracing::warn!(connection = head.id(), code = error.code(), "a pending connection was not swept");
+            }
+        }
+        for head in self.heads::<Flow>(None).await? {
+            let swept = self.sweep_flow(&head, now, &mut report).await;
+            if let Err(error) = swept {
+                tracing::warn!(flow = head.id(), code = error.code(), "a flow was not swept");
+            }
+        }
+        for head in self.heads::<Session>(None).await? {
+            let over = match head.clear.status {
+                SessionStatus::Created => now >= head.clear.idle_until.saturating_add(KEPT_MS),
+                SessionStatus::Opened | SessionStatus::Completed | SessionStatus::Closed => {
+                    now >= head.clear.expires_at.min(head.clear.idle_until).saturating_add(KEPT_MS)
+                }
+            };
+            if over && self.commit(vec![record::delete(&head.id, Expect::At(head.rev))]).await.is_ok() {
+                report.removed += 1;
+            }
+        }
+        Ok(report)
+    }
+
+    async fn sweep_pending(&self, head: &Stored<Connection>, now: i64, report: &mut SweepReport) -> Result<(), ConnectError> {
+        let clear = &head.clear;
+        if let Some(awaiting) = &clear.awaiting {
+            if now >= awaiting.until {
+                self.abandon(self.load(head.id()).await?, "not_taken_over").await?;
+                report.abandoned += 1;
+            }
+            return Ok(());
+        }
+        if clear.retry_until.is_none_or(|until| now >= until) {
+            self.abandon(self.load(head.id()).await?, "provider_down").await?;
+            report.abandoned += 1;
+        } else if now >= clear.last_tested_at.unwrap_or(clear.created_at).saturating_add(RETRY_MS) {
+            report.retried += 1;
+            match self.try_pending(head.id()).await {
+                Ok(()) | Err(ConnectError::App { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep_flow(&self, head: &Stored<Flow>, now: i64, report: &mut SweepReport) -> Result<(), ConnectError> {
+        let clear = &head.clear;
+        if now >= clear.expires_at.saturating_add(KEPT_MS) && clear.status != FlowStatus::AwaitingCompletion {
+            self.commit(vec![record::delete(&head.id, Expect::At(head.rev))]).await?;
+            report.removed += 1;
+            return Ok(());
+        }
+        let stuck = matches!(clear.status, FlowStatus::Started | FlowStatus::Authorizing | FlowStatus::Exchanging);
+        if stuck && now >= clear.expires_at {
+            let error = if clear.status == FlowStatus::Exchanging {
+                problem("interrupted", "this sign-in was interrupted on our side; start again", head.id())
+            } else {
+                problem("expired", "this took too long; start again", head.id())
+            };
+            self.commit(vec![self.fail_flow(head, &error)?]).await?;
+            self.tell("flow", head.owner(), head.id());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! Calls into an app's component: the test call, actions, polls. Each gets a fresh store, one connection's pass, and no
+//! credential.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyport_egress::Purpose;
+use keyport_manifest::{Effect, Means};
+use keyport_plugin::{Call, CallError, LogLevel, LogLine, SecretKit};
+use serde_json::Value;
+
+use super::pass::PassParts;
+use crate::actor::Actor;
+use crate::engine::Engine;
+use crate::error::ConnectError;
+use crate::record::{Connection, Stored};
+use crate::view::{KeyScope, PollResult};
+
+impl Engine {
+    /// What one call of this connection brings along.
+    pub(crate) fn component_call(&self, parts: &PassParts<'_>, read_only: bool) -> Result<Call, ConnectError> {
+        let (pass, scope) = parts.build(Purpose::Guest)?;
+        let manifest = &parts.entry.manifest;
+        let app = parts.entry.id().to_owned();
+        Ok(Call {
+            manifest: parts.entry.guest_view(parts.method),
+            values: public_values(parts),
+            egress: self.inner.egress.clone(),
+            pass,
+            secrets: SecretKit { recipes: manifest.recipes.clone(), handles: manifest.handles.clone(), scope },
+            log: Arc::new(move |line| log(&app, &line)),
+            read_only,
+            deadline: self.inner.options.call,
+        })
+    }
+
+    /// Runs an action.
+    ///
+    /// # Errors
+    ///
+    /// What the app said, in its own meaning; or that there is no such action, the connection cannot be used, or the
+    /// component is at fault.
+    pub async fn run_action(&self, actor: &Actor, id: &str, action: &str, input: &Value) -> Result<Value, ConnectError> {
+        actor.require(KeyScope::Actions)?;
+        let mut stored = self.ready(actor, id, None).await?;
+        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let declared = entry.manifest.actions.get(action).ok_or(ConnectError::not_found("action"))?;
+        check_input(input)?;
+        let read_only = declared.effect == Effect::Read;
+        let mut retried = false;
+        loop {
+            let grants = self.grants_of(&stored).await?;
+            let parts = PassParts {
+                entry: &entry,
+                owner: stored.owner(),
+                method: &stored.clear.method,
+                sealed: stored.sealed()?,
+                account: stored.clear.account.as_ref(),
+                grants: grants.as_ref(),
+            };
+            let call = self.component_call(&parts, read_only)?;
+            match entry.component()?.action(call, action, input).await.map_err(call_error) {
+                Ok(output) => {
+                    self.used(&stored).await;
+                    return Ok(output);
+                }
+                // The app did not accept the credentials, so nothing was done: renew them once, then ask again.
+                Err(error) if refused(&error) && !retried => match self.after_refusal(&stored).await? {
+                    Some(fresh) => {
+                        stored = fresh;
+                        retried = true;
+                    }
+                    None => return Err(error),
+                },
+                Err(error) => return Err(self.failed_in_use(&stored, error).await),
+            }
+        }
+    }
+
+    /// Asks a polling trigger for what is new since `cursor`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run_action`].
+    pub async fn poll_trigger(
+        &self,
+        actor: &Actor,
+        id: &str,
+        trigger: &str,
+        input: &Value,
+        cursor: Option<&Value>,
+    ) -> Result<PollResult, ConnectError> {
+        actor.require(KeyScope::Actions)?;
+        let mut stored = self.ready(actor, id, None).await?;
+        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        if !entry.manifest.triggers.contains_key(trigger) {
+            return Err(ConnectError::not_found("trigger"));
+        }
+        check_input(input)?;
+        let mut retried = false;
+        loop {
+            let grants = self.grants_of(&stored).await?;
+            let parts = PassParts {
+                entry: &entry,
+                owner: stored.owner(),
+                method: &stored.clear.method,
+                sealed: stored.sealed()?,
+                account: stored.clear.account.as_ref(),
+                grants: grants.as_ref(),
+            };
+            let call = self.component_call(&parts, true)?;
+            match entry.component()?.poll(call, trigger, input, cursor).await.map_err(call_error) {
+                Ok(page) => {
+                    self.used(&stored).await;
+                    return Ok(PollResult { events: page.events, cursor: page.cursor, more: page.more });
+                }
+                Err(error) if refused(&error) && !retried => match self.after_refusal(&stored).await? {
+                    Some(fresh) => {
+                        stored = fresh;
+                        retried = true;
+                    }
+                    None => return Err(error),
+                },
+                Err(error) => return Err(self.failed_in_use(&stored, error).await),
+            }
+        }
+    }
+
+    /// Keeps count of a failure in use and hands the error on.
+    async fn failed_in_use(&self, stored: &Stored<Connection>, error: ConnectError) -> ConnectError {
+        if let ConnectError::App { means: Means::ProviderDown, .. } = &error {
+            let verdict = crate::connection::verdict_of(&error);
+            if let Err(unwritten) = self.judge(stored.id(), &verdict, false).await {
+                tracing::warn!(connection = stored.id(), code = unwritten.code(), "a failure was not written down");
+            }
+        } else if refused(&error) {
+            self.test_later(stored.id());
+        }
+        error
+    }
+}
+
+fn refused(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::App { means: Means::NeedsReconnect, .. })
+}
+
+fn check_input(input: &Value) -> Result<(), ConnectError> {
+    if input.is_object() {
+        Ok(())
+    } else {
+        Err(ConnectError::invalid("input", "the input is a JSON object; send {} where there is nothing to say"))
+    }
+}
+
+/// Public fields and captures: what a guest may read.
+fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
+    let manifest = &parts.entry.manifest;
+    let mut values = BTreeMap::new();
+    let auth = manifest.auth.get(parts.method);
+    let own = auth.map(|auth| auth.fields()).unwrap_or_default();
+    for (declared, stored) in [(manifest.fields.as_slice(), &parts.sealed.fields), (own, &parts.sealed.credentials)] {
+        for field in declared.iter().filter(|field| !field.secret) {
+            if let Some(value) = stored.get(&field.id) {
+                values.insert(field.id.clone(), value.expose().to_owned());
+            }
+        }
+    }
+    for (id, capture) in auth.and_then(|auth| auth.oauth2()).into_iter().flat_map(|oauth| &oauth.capture) {
+        if let Some(value) = parts.sealed.capture.get(id).filter(|_| capture.public) {
+            values.insert(id.clone(), value.expose().to_owned());
+        }
+    }
+    if let Some(account) = parts.account {
+        values.insert("account.id".into(), account.id.clone());
+        values.insert("account.label".into(), account.label.clone());
+    }
+    values
+}
+
+/// What a component's failure is to whoever asked.
+pub(crate) fn call_error(error: CallError) -> ConnectError {
+    match error {
+        CallError::Failure(failure) => ConnectError::App {
+            code: if failure.code.is_empty() { failure.means.as_str().to_owned() } else { failure.code },
+            means: failure.means,
+            say: failure.say,
+            retry_after_ms: failure.retry_after_ms,
+        },
+        CallError::Timeout { .. } => ConnectError::App {
+            means: Means::ProviderDown,
+            code: "timeout".into(),
+            say: "the app took too long to answer; try again later".into(),
+            retry_after_ms: None,
+        },
+        CallError::Busy => ConnectError::Unavailable { code: "busy", say: "too much is going on at once; try again in a moment".into() },
+        CallError::NoSuchExport { .. } => ConnectError::not_found("action or trigger in this app's component"),
+        other => {
+            tracing::error!(error = %other, "a component is at fault");
+            ConnectError::internal(other.code(), other.to_string())
+        }
+    }
+}
+
+fn log(app: &str, line: &LogLine) {
+    let text = line.text.as_str();
+    match line.level {
+        LogLevel::Error | LogLevel::Warn => tracing::warn!(target: "keyport::component", app, data = %line.data, "{text}"),
+        LogLevel::Info => tracing::info!(target: "keyport::component", app, data = %line.data, "{text}"),
+        LogLevel::Debug => tracing::debug!(target: "keyport::component", app, data = %line.data, "{text}"),
+    }
+}

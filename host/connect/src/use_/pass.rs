@@ -1,0 +1,101 @@
+//! The right to one call, built from manifest, configuration and connection.
+//!
+//! Hosts are those that the manifest names, that the operator grants, *and* that were so when the person agreed: a
+//! manifest that grows a host does not widen connections that exist. The credential is rendered here and handed to
+//! egress, which attaches it; neither a component nor a proxied request ever holds it.
+
+use keyport_egress::{Credential, Injection, Methods, Pass, Place, Purpose, Secret};
+use keyport_manifest::{AllowedHosts, CredentialRef, HostPattern, ResolvedApi, Scope, Slot};
+use keyport_vault::Owner;
+
+use super::scope;
+use crate::catalogue::AppEntry;
+use crate::error::ConnectError;
+use crate::record::ConnectionSealed;
+use crate::view::{AccountView, GrantsView};
+
+/// What a pass is made of.
+pub(crate) struct PassParts<'a> {
+    pub(crate) entry: &'a AppEntry,
+    pub(crate) owner: &'a Owner,
+    pub(crate) method: &'a str,
+    pub(crate) sealed: &'a ConnectionSealed,
+    pub(crate) account: Option<&'a AccountView>,
+    pub(crate) grants: Option<&'a GrantsView>,
+}
+
+impl PassParts<'_> {
+    /// The pass, and the scope that it was rendered with.
+    pub(crate) fn build(&self, purpose: Purpose) -> Result<(Pass, Scope), ConnectError> {
+        let scope = scope::of_connection(self.sealed, self.account);
+        let api = scope::api(self.entry, &scope)?;
+        let hosts = self.narrowed(&api);
+        let mut pass = Pass::new(self.owner.as_str(), purpose, hosts);
+        pass.credential = Some(self.credential(&api, &scope)?);
+        pass.reserved_headers = self.entry.manifest.reserved_headers(self.method);
+        pass.fixed_headers = api.headers;
+        pass.fixed_query = api.query;
+        pass.base_url = Some(api.base_url);
+        pass.methods = Methods::Any;
+        Ok((pass, scope))
+    }
+
+    fn narrowed(&self, api: &ResolvedApi) -> AllowedHosts {
+        let agreed: Vec<HostPattern> = self.sealed.hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let granted: Option<Vec<HostPattern>> = self
+            .grants
+            .and_then(|grants| grants.hosts.as_ref())
+            .map(|hosts| hosts.iter().filter_map(|host| host.parse().ok()).collect());
+        api.hosts
+            .iter()
+            .filter(|host| agreed.is_empty() || agreed.iter().any(|known| known.covers(host)))
+            .filter(|host| granted.as_ref().is_none_or(|granted| granted.iter().any(|known| known.covers(host))))
+            .cloned()
+            .collect()
+    }
+
+    fn credential(&self, api: &ResolvedApi, scope: &Scope) -> Result<Credential, ConnectError> {
+        let auth = self.entry.method(self.method)?;
+        let mut parts = Vec::new();
+        for inject in auth.injections().into_iter().filter(|inject| inject.credential == CredentialRef::Main) {
+            let (place, slot) = match inject.place {
+                keyport_manifest::Place::Header => (Place::Header, Slot::Header),
+                // Egress encodes query parameters itself.
+                keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
+            };
+            let value = inject.value.render_secret(scope, slot).map_err(|_| {
+                ConnectError::invalid(
+                    "credentials",
+                    "the credentials hold characters that cannot be sent, or are not complete; enter them again",
+                )
+            })?;
+            parts.push(Injection { place, name: inject.name, value: Secret::new(value.expose()) });
+        }
+        Ok(Credential { audience: api.audience(&CredentialRef::Main), parts, scrub: self.secrets() })
+    }
+
+    /// Every secret value, for scrubbing what comes back.
+    fn secrets(&self) -> Vec<Secret> {
+        let manifest = &self.entry.manifest;
+        let own = manifest.auth.get(self.method).map(|auth| auth.fields()).unwrap_or_default();
+        let captures = manifest.auth.get(self.method).and_then(|auth| auth.oauth2()).map(|oauth| &oauth.capture);
+        let public = |id: &str| captures.and_then(|all| all.get(id)).is_some_and(|capture| capture.public);
+        let of = |fields: &[keyport_manifest::Field], values: &indexmap::IndexMap<String, crate::hidden::Hidden>| {
+            values
+                .iter()
+                .filter(|(id, _)| fields.iter().any(|field| field.secret && field.id == **id))
+                .map(|(_, value)| Secret::new(value.expose()))
+                .collect::<Vec<_>>()
+        };
+        let mut secrets = of(&manifest.fields, &self.sealed.fields);
+        secrets.extend(of(own, &self.sealed.credentials));
+        secrets.extend(
+            self.sealed.capture.iter().filter(|(id, _)| !public(id)).map(|(_, value)| Secret::new(value.expose())),
+        );
+        if let Some(token) = &self.sealed.token {
+            secrets.push(Secret::new(token.access.expose()));
+            secrets.extend(token.refresh.iter().map(|refresh| Secret::new(refresh.expose())));
+        }
+        secrets
+    }
+}

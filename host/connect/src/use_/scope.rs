@@ -1,0 +1,69 @@
+//! The values that templates see for one connection, and the addresses that they make.
+
+use indexmap::IndexMap;
+use keyport_manifest::{Oauth2, ResolveError, ResolvedApi, Scope};
+use serde_json::{Map, Value, json};
+
+use crate::catalogue::AppEntry;
+use crate::error::ConnectError;
+use crate::flow::fields::Typed;
+use crate::hidden::Hidden;
+use crate::record::{ConnectionSealed, Endpoints};
+use crate::view::AccountView;
+
+/// Everything that is known of a connection, secrets included: for what the host alone renders.
+pub(crate) fn of_connection(sealed: &ConnectionSealed, account: Option<&AccountView>) -> Scope {
+    let mut scope = Scope::new();
+    scope.set("fields", object(&sealed.fields));
+    scope.set("credentials", object(&sealed.credentials));
+    scope.set("capture", object(&sealed.capture));
+    if let Some(token) = &sealed.token {
+        scope.set_value("token", "access_token", json!(token.access.expose()));
+        if let Some(refresh) = &token.refresh {
+            scope.set_value("token", "refresh_token", json!(refresh.expose()));
+        }
+    }
+    if let Some(account) = account {
+        scope.set("account", json!({ "id": account.id, "label": account.label }));
+    }
+    scope
+}
+
+/// What is known before anything was signed in.
+pub(crate) fn of_typed(typed: &Typed) -> Scope {
+    let mut scope = Scope::new();
+    scope.set("fields", object(&typed.fields));
+    scope.set("credentials", object(&typed.credentials));
+    scope
+}
+
+/// Hidden values as one root of a scope, which wipes them when it goes.
+pub(crate) fn object(values: &IndexMap<String, Hidden>) -> Value {
+    Value::Object(values.iter().map(|(name, value)| (name.clone(), json!(value.expose()))).collect::<Map<_, _>>())
+}
+
+/// The API of a connection.
+pub(crate) fn api(entry: &AppEntry, scope: &Scope) -> Result<ResolvedApi, ConnectError> {
+    entry.manifest.resolve(scope).map_err(address_error)
+}
+
+/// Where a sign-in talks to.
+pub(crate) fn endpoints(entry: &AppEntry, oauth: &Oauth2, scope: &Scope) -> Result<Endpoints, ConnectError> {
+    // The app's fields are checked by the manifest before they make an address; the method's own were when they came in.
+    entry.manifest.resolve(scope).map_err(address_error)?;
+    let made = oauth.endpoints(scope).map_err(address_error)?;
+    Ok(Endpoints {
+        authorize: made.authorize.into(),
+        token: made.token.into(),
+        refresh: made.refresh.into(),
+        issuer: made.issuer,
+        revoke: made.revoke.map(Into::into),
+    })
+}
+
+fn address_error(error: ResolveError) -> ConnectError {
+    match error {
+        ResolveError::Field(error) => ConnectError::invalid("fields", error.to_string()),
+        other => ConnectError::invalid("fields", format!("no safe address can be made of what was entered: {other}")),
+    }
+}
