@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keyport_connect::{AppSource, Catalogue, Engine, EngineParts};
 use keyport_egress::{Egress, EgressConfig, Origins};
-use keyport_manifest::Component;
+use keyport_manifest::{Component, Manifest};
 use keyport_plugin::{PluginConfig, PluginHost};
 use keyport_vault::{RootKey, SledStore, Vault};
 use tokio::net::TcpListener;
@@ -36,6 +36,9 @@ pub enum WiringError {
     /// The key file.
     #[error(transparent)]
     RootKey(#[from] keyport_vault::RootKeyError),
+    /// The thread that opens the store ended without an answer.
+    #[error("the store could not be opened: {0}")]
+    Opening(String),
     /// The files of the store.
     #[error(transparent)]
     Store(#[from] keyport_vault::StoreError),
@@ -73,18 +76,26 @@ pub struct Host {
 
 /// Builds the host. The root key is read first: without it nothing is touched.
 pub async fn host(config: &Config) -> Result<Host, WiringError> {
-    let root = root_key(config).await?;
+    let root = root_key(config)?;
     private_folder(&config.data)?;
-    let store = SledStore::open(config.data.join("store")).await?;
+    let store = open_store(config.data.join("store")).await?;
     let vault = Vault::open(Arc::new(store), root).await?;
     let egress = Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
-    let origins = egress.origins().iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
+    let origins = egress.origins().iter().map(|one| (one.from().to_owned(), one.to().to_owned())).collect();
     let plugins =
         PluginHost::new(PluginConfig { cache_dir: Some(config.data.join("compiled")), ..PluginConfig::default() })?;
     let catalogue = catalogue(&config.apps)?;
     let apps = catalogue.len();
     let engine = Engine::new(EngineParts::new(vault, egress, plugins, catalogue, config.public_url.clone())).await?;
     Ok(Host { engine, origins, apps })
+}
+
+/// Opening recovers what a crash left, which may take a while; it has a thread where it may block.
+async fn open_store(folder: PathBuf) -> Result<SledStore, WiringError> {
+    match tokio::task::spawn_blocking(move || SledStore::open(folder)).await {
+        Ok(opened) => Ok(opened?),
+        Err(error) => Err(WiringError::Opening(error.to_string())),
+    }
 }
 
 /// Binds, or says what is in the way.
@@ -111,13 +122,13 @@ pub async fn shutdown() {
     interrupt.await;
 }
 
-async fn root_key(config: &Config) -> Result<RootKey, WiringError> {
+fn root_key(config: &Config) -> Result<RootKey, WiringError> {
     let source = &config.root_key;
     if let Some(file) = &source.file {
         return Ok(RootKey::from_file(file)?);
     }
     if let Some(command) = &source.command {
-        return Ok(RootKey::from_command(command).await?);
+        return Ok(RootKey::from_command(command)?);
     }
     match std::env::var(ROOT_KEY_VARIABLE) {
         Ok(text) => Ok(RootKey::from_base64(&zeroize::Zeroizing::new(text))?),
@@ -143,8 +154,23 @@ fn egress(config: &Config) -> Result<EgressConfig, WiringError> {
     Ok(EgressConfig { origins, allow_cidrs, extra_roots_pem, own_addresses: vec![config.listen], ..EgressConfig::default() })
 }
 
-/// The apps of the binary, and those of the operator's folders. A folder may hold one app or a folder per app.
-pub fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
+/// The apps of the binary, and those of the operator's folders.
+fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
+    Catalogue::load(sources(folders)?).map_err(|error| WiringError::Apps(error.to_string()))
+}
+
+/// The manifests of the same apps, for commands that only look at them.
+pub fn manifests(folders: &[PathBuf]) -> Result<Vec<Manifest>, WiringError> {
+    let read = |source: AppSource| {
+        keyport_manifest::parse(&source.origin, &source.manifest_yaml).map_err(|_| {
+            WiringError::Apps(format!("{} has errors; `keyport validate` shows them", source.origin))
+        })
+    };
+    sources(folders)?.into_iter().map(read).collect()
+}
+
+/// A folder may hold one app or a folder per app.
+fn sources(folders: &[PathBuf]) -> Result<Vec<AppSource>, WiringError> {
     let mut sources = Vec::new();
     for app in embedded::apps() {
         sources.push(AppSource {
@@ -159,7 +185,7 @@ pub fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
             sources.push(app_source(&app)?);
         }
     }
-    Catalogue::load(sources).map_err(|error| WiringError::Apps(error.to_string()))
+    Ok(sources)
 }
 
 /// `folder` itself if it holds a manifest, else those of its folders that do.

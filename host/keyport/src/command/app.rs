@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use keyport_connect::{Actor, NewConfiguration};
+use keyport_connect::Actor;
+use keyport_connect::view::NewConfiguration;
 use keyport_manifest::{AuthMethod, Manifest};
 
 use super::{Failure, HostArguments, Outcome, key};
@@ -51,17 +52,17 @@ enum Command {
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::List { folders } => {
-            for app in wiring::catalogue(&folders)?.manifests() {
+            for app in wiring::manifests(&folders)? {
                 println!("{}\t{}\t{}", app.id, app.name, app.summary);
             }
         }
-        Command::Info { app, folders } => info(find(&wiring::catalogue(&folders)?.manifests().collect::<Vec<_>>(), &app)?),
+        Command::Info { app, folders } => info(find(&wiring::manifests(&folders)?, &app)?),
         Command::Configure { app, client_id, origins, host } => configure(app, client_id, origins, &host).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn find<'a>(apps: &[&'a Manifest], wanted: &str) -> Result<&'a Manifest, Failure> {
+fn find<'a>(apps: &'a [Manifest], wanted: &str) -> Result<&'a Manifest, Failure> {
     if let Some(app) = apps.iter().find(|app| app.id.as_str() == wanted) {
         return Ok(app);
     }

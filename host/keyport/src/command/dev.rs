@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use keyport_connect::{Actor, Engine, KeyScope, NewConfiguration};
+use keyport_connect::view::{ConfigurationPatch, KeyScope, NewConfiguration};
+use keyport_connect::{Actor, Engine};
 use keyport_sandbox::{Client, Vendor, VendorConfig};
 use keyport_server::{Listen, ServerState};
 use keyport_vault::RootKey;
@@ -124,7 +125,8 @@ async fn serve_all(
     let platform = tokio::spawn(
         axum::serve(platform, demo.router()).with_graceful_shutdown(until(stopped.clone())).into_future(),
     );
-    let serving = keyport_server::serve(ServerState::new(engine, public), keyport, listen, until(stopped));
+    let state = ServerState::new(engine, public).map_err(|error| Failure::Said(error.to_string()))?;
+    let serving = keyport_server::serve(state, keyport, listen, until(stopped));
     let signal = async {
         wiring::shutdown().await;
         // Whoever listens is told; nobody listening means that all have ended.
@@ -156,7 +158,7 @@ async fn configure_vendor(engine: &Engine, secret: String) -> Result<(), Failure
     let existing = engine.configurations("sandbox").await?;
     match existing.iter().find(|one| one.default) {
         Some(one) => {
-            let patch = keyport_connect::ConfigurationPatch { client_secret: Some(secret), ..Default::default() };
+            let patch = ConfigurationPatch { client_secret: Some(secret), ..Default::default() };
             engine.update_configuration(&Actor::Host, &one.id, None, patch).await?;
         }
         None => {
@@ -202,7 +204,7 @@ fn root_key_file(data: &Path) -> Result<PathBuf, Failure> {
     wiring::private_folder(data)?;
     let file = data.join("root.key");
     if !file.exists() {
-        RootKey::write_new_file(&file).map_err(WiringError::from)?;
+        RootKey::generate().and_then(|key| key.write_new_file(&file)).map_err(WiringError::from)?;
     }
     Ok(file)
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use keyport_connect::{Engine, KeyScope};
+use keyport_connect::Engine;
+use keyport_connect::view::KeyScope;
 use keyport_vault::RootKey;
 
 use super::{Failure, HostArguments, Outcome};
@@ -72,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             println!("Revoked {id}.");
         }
         Command::Root { file } => {
-            RootKey::write_new_file(&file).map_err(WiringError::from)?;
+            RootKey::generate().and_then(|key| key.write_new_file(&file)).map_err(WiringError::from)?;
             println!("Made {}. Keep a copy apart from the backups of the data: without it nothing can be read.", file.display());
         }
     }

@@ -64,7 +64,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         tracing::warn!(from, to, "requests to this origin go elsewhere, as the configuration says");
     }
     tracing::info!(listen = %config.listen, public_url = %config.public_url, apps = host.apps, "serving");
-    keyport_server::serve(ServerState::new(host.engine, &config.public_url), listener, listen, wiring::shutdown())
+    let state = ServerState::new(host.engine, &config.public_url).map_err(|error| Failure::Said(error.to_string()))?;
+    keyport_server::serve(state, listener, listen, wiring::shutdown())
         .await
         .map_err(|error| Failure::Said(format!("serving ended: {error}")))?;
     tracing::info!("stopped");
