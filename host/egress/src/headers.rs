@@ -43,6 +43,10 @@ const CREDENTIAL: &[&str] = &["authorization", "cookie", "cookie2"];
 /// that are none of its business.
 const PATH: &[&str] = &["forwarded", "via", "x-real-ip"];
 
+/// What every HTTP client sends unasked. Where the manifest has its own value, a proxied request's is dropped
+/// and not refused, or no ordinary client could be used.
+const AMBIENT: &[&str] = &["accept", "accept-language", "user-agent"];
+
 const METHOD_OVERRIDE: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
@@ -80,7 +84,10 @@ pub(crate) fn screen(
         let hop = HOP.contains(&plain.as_str()) || named.contains(&plain);
         let refused = match pass.purpose {
             Purpose::Guest => hop || is_credential(&plain) || is_reserved(pass, &plain),
-            Purpose::Proxy => !hop && (is_credential(&plain) || is_reserved(pass, &plain)),
+            Purpose::Proxy => {
+                let ambient = AMBIENT.contains(&plain.as_str());
+                !hop && !ambient && (is_credential(&plain) || is_reserved(pass, &plain))
+            }
             Purpose::Flow => false,
         } || (pass.methods != Methods::Any
             && METHOD_OVERRIDE.contains(&plain.as_str()));
@@ -91,7 +98,9 @@ pub(crate) fn screen(
             // Answers are asked for unencoded, see `decode`.
             || plain == "accept-encoding"
             || (pass.purpose == Purpose::Proxy
-                && (PATH.contains(&plain.as_str()) || plain.starts_with("x-forwarded-")));
+                && (is_reserved(pass, &plain)
+                    || PATH.contains(&plain.as_str())
+                    || plain.starts_with("x-forwarded-")));
         if !dropped {
             kept.append(name, value.clone());
         }
@@ -293,6 +302,17 @@ mod tests {
         ] {
             assert!(screened(Purpose::Proxy, &[(name, "1")]).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_every_client_sends_gives_way_to_the_manifest_in_a_proxied_request() {
+        let lines = headers(&[("accept", "*/*"), ("user-agent", "curl")]);
+        let mut pass = pass(Purpose::Proxy);
+        pass.reserved_headers = vec!["Accept".to_owned()];
+        let kept = screen(&pass, lines.clone(), &Limits::default()).unwrap();
+        assert!(!kept.contains_key("accept") && kept.contains_key("user-agent"));
+        pass.purpose = Purpose::Guest;
+        assert!(screen(&pass, lines, &Limits::default()).is_err());
     }
 
     #[test]
