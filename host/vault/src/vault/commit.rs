@@ -24,8 +24,8 @@ use crate::store::{Commit, CommitId, Key, Op, Pre, Rec, StoreError};
 /// The most records in one commit.
 pub const WRITES_MAX: usize = 128;
 const ATTEMPTS: u32 = 32;
-/// How often a lost reply is asked after, with growing pauses: about ten seconds in all.
-const SETTLE_ATTEMPTS: u32 = 12;
+/// How often a lost reply is asked after, with pauses doubling from 5 ms: about two and a half seconds in all.
+const SETTLE_ATTEMPTS: u32 = 9;
 
 /// One change to one record.
 pub enum Write {
