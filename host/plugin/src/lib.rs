@@ -1,84 +1,45 @@
 //! The wasmtime engine: load, check, limit and call an app's component.
+//!
+//! A component is code that nobody here wrote or read. It runs in a store of its own per call, which holds one connection's
+//! pass and nothing else; it has no files, no sockets, no environment, and one way out, which is `keyport-egress` with
+//! that pass. It holds no credential: egress attaches it after the component has handed its request over, and a
+//! secret that a component must place itself is a placeholder to it.
+//!
+//! The threats: a component that loops, grows, floods, crashes, forges its log, asks for hosts or headers that it may not
+//! have, keeps something for the next owner's call, or is not the component that was reviewed. Each limit has a name, and
+//! the error says it.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | `host` | loading: compile, link, look at the exports |
+//! | `app` | calling: one store, one time limit, one verdict |
+//! | `imports` | what a guest may call |
+//! | `state` | the data of one store |
+//! | `engine`, `limits` | wasmtime's configuration and every number |
+//! | `cache`, `mapped` | compiled code between starts; `mapped` has the one `unsafe` |
+//! | `log` | a guest's lines: counted, cut, escaped, scrubbed |
+//! | `trial` | the first start of a component |
+//!
+//! Left out on purpose: re-using an instance for a second call, WASI HTTP (later, through the same egress), anything
+//! asynchronous across the boundary.
 
+mod app;
+mod bindings;
+mod cache;
 mod call;
+mod engine;
 mod error;
+mod host;
+mod imports;
 mod limits;
+mod log;
+mod mapped;
+mod state;
+mod trial;
 
-use serde_json::Value;
-use std::path::PathBuf;
-
+pub use app::LoadedApp;
 pub use call::{Call, Exports, LogLevel, LogLine, LogSink, Page, SecretKit};
 pub use error::{CallError, Failure, PluginError};
+pub use host::{PluginConfig, PluginHost};
 pub use keyport_manifest::{Account, Means};
 pub use limits::CallLimits;
-
-/// Configuration of the engine.
-pub struct PluginConfig {
-    /// Where compiled code is kept; `None` compiles anew at each start.
-    pub cache_dir: Option<PathBuf>,
-    /// Calls at a time, over all apps.
-    pub max_concurrent: u32,
-    /// Limits of each call.
-    pub limits: CallLimits,
-}
-
-impl Default for PluginConfig {
-    fn default() -> Self {
-        Self { cache_dir: None, max_concurrent: 64, limits: CallLimits::default() }
-    }
-}
-
-/// The engine. Cheap to clone.
-#[derive(Clone)]
-pub struct PluginHost;
-
-/// One app's component. Cheap to clone.
-#[derive(Clone)]
-pub struct LoadedApp;
-
-impl PluginHost {
-    /// Starts the engine.
-    pub fn new(_config: PluginConfig) -> Result<Self, PluginError> {
-        Err(PluginError::Engine("not wired yet".to_owned()))
-    }
-
-    /// Loads a component.
-    pub async fn load(&self, _app: &str, _wasm: &[u8]) -> Result<LoadedApp, PluginError> {
-        Err(PluginError::Engine("not wired yet".to_owned()))
-    }
-}
-
-impl LoadedApp {
-    /// What it exports.
-    pub fn exports(&self) -> Exports {
-        Exports::default()
-    }
-    /// The component's digest, hex.
-    pub fn sha256(&self) -> &str {
-        ""
-    }
-    /// Runs the test call.
-    pub async fn check(&self, _call: Call) -> Result<Account, CallError> {
-        Err(CallError::Busy)
-    }
-    /// Runs an action.
-    pub async fn action(&self, _call: Call, _name: &str, _input: &Value) -> Result<Value, CallError> {
-        Err(CallError::Busy)
-    }
-    /// Polls a trigger.
-    pub async fn poll(&self, _call: Call, _trigger: &str, _input: &Value, _cursor: Option<&Value>) -> Result<Page, CallError> {
-        Err(CallError::Busy)
-    }
-    /// Code after connecting.
-    pub async fn connected(&self, _call: Call) -> Result<Value, CallError> {
-        Err(CallError::Busy)
-    }
-    /// Code before disconnecting.
-    pub async fn disconnecting(&self, _call: Call) -> Result<Value, CallError> {
-        Err(CallError::Busy)
-    }
-    /// A step of an unusual sign-in.
-    pub async fn exchange(&self, _call: Call, _step: &str, _input: &Value) -> Result<Value, CallError> {
-        Err(CallError::Busy)
-    }
-}
