@@ -37,6 +37,8 @@ pub mod pages;
 pub mod problem;
 mod serving;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod ticket;
 mod v1;
 
@@ -68,7 +70,8 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::same_origin))
         .layer(DefaultBodyLimit::max(extract::JSON_LIMIT));
     let json = [(http::header::CONTENT_TYPE, "application/json"), (http::header::CACHE_CONTROL, "no-cache")];
-    api.merge(pages)
+    let routes = api
+        .merge(pages)
         .merge(callback::router())
         .merge(docs::router())
         .route("/openapi.json", get(async move || (json, document)))
@@ -77,12 +80,17 @@ pub fn router(state: ServerState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .fallback(async || Problem::no_such_route())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
+    layered(routes, &state).with_state(state)
+}
+
+/// What every request passes, from the outside in: [`observe`], the net for panics, the gate for `Host`.
+fn layered(routes: Router<ServerState>, state: &ServerState) -> Router<ServerState> {
+    routes
         // The last layer is the outermost: whatever happens further in gets an id, a log line and headers.
         .layer(from_fn_with_state(state.clone(), guard::host))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe::observe))
-        .with_state(state)
 }
 
 /// A bug of ours: the caller learns that it happened; the panic's own text goes nowhere (it may quote a value).
