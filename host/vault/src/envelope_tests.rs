@@ -87,7 +87,8 @@ fn golden_envelopes_are_made_and_open() {
     let salt: [u8; 32] = std::array::from_fn(|at| 0x40 + u8::try_from(at).unwrap());
     let mut backwards = salt;
     backwards.reverse();
-    let cases: [(u32, Place<'_>, [u8; 32], &[u8], &str); 3] = [
+    type Case<'a> = (u32, Place<'a>, [u8; 32], &'a [u8], &'a str);
+    let cases: [Case<'_>; 3] = [
         (
             3,
             HERE,

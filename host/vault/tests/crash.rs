@@ -58,7 +58,7 @@ fn writes(n: u64) -> Vec<Write> {
             secret.as_bytes(),
         ),
     ];
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         let gone = id("left", &format!("gone{}", n / 7));
         writes.push(put(&gone, Expect::Any, b"x"));
     }

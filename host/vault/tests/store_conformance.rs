@@ -101,7 +101,7 @@ on_every_store! {
             (Pre::Exists(key("gone")), "gone", None),
         ];
         for (pre, name, actual) in refused {
-            let ops = vec![put("there", "3"), put("new", "3"), Op::Del(key("there"))];
+            let ops = [put("there", "3"), put("new", "3"), Op::Del(key("there"))];
             let pre = vec![Pre::Exists(key("there")), pre];
             // Not even when the operation in question comes after others.
             let got = store.commit(commit(pre, ops[..2].to_vec())).await;
@@ -124,7 +124,7 @@ on_every_store! {
     }
 
     scans_are_in_order_within_the_prefix_and_page_without_gaps(store, _now) {
-        let mut names = vec!["r/a/1", "r/a/10", "r/a/2", "r/a%/1", "r/b/1", "r/a", "s/a/1", "r/a/~"];
+        let mut names = ["r/a/1", "r/a/10", "r/a/2", "r/a%/1", "r/b/1", "r/a", "s/a/1", "r/a/~"];
         write(store, names.iter().map(|name| put(name, name)).collect()).await;
         names.sort_unstable();
         let expected: Vec<_> = names.iter().filter(|name| name.starts_with("r/a/")).copied().collect();

@@ -31,6 +31,9 @@ const OPEN_LIMIT: Duration = Duration::from_secs(60);
 /// How long the files of a store that was just closed may still be locked by sled's own threads.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A key and its value.
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
+
 /// The opened index.
 pub(super) struct Index {
     path: PathBuf,
@@ -163,7 +166,7 @@ impl Index {
     }
 
     /// All entries of a small tree.
-    pub(super) fn all(&self, tree: Tree) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) fn all(&self, tree: Tree) -> Result<Vec<Entry>, StoreError> {
         let tree = match tree {
             Tree::Rows => &self.rows,
             Tree::Done => &self.done,

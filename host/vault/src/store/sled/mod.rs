@@ -12,15 +12,18 @@
 //! | `folder.rs` | permissions, the lock against a second process, the store's id |
 //! | `frame.rs`, `journal.rs` | what is written and how it is read back |
 //! | `index.rs` | sled, and what is done about its faults |
-//! | `writer.rs` | the one thread that writes |
+//! | `recover.rs` | what happens at the start |
+//! | `writer.rs`, `group.rs` | the one thread that writes, and what it writes together |
 //!
 //! Left out for now: a verified snapshot from which a lost or damaged index is rebuilt (it is noticed and refused), and
 //! scrubbing in the background.
 
 mod folder;
 mod frame;
+mod group;
 mod index;
 mod journal;
+mod recover;
 mod writer;
 
 use std::collections::{HashMap, VecDeque};
@@ -33,10 +36,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use self::folder::{Folder, StoreId};
+use self::folder::Folder;
 use self::frame::Tree;
 use self::index::Index;
-use self::journal::Journal;
+use self::recover::recover;
 use self::writer::{LeaseAnswer, LeaseAsk, Request, Writer};
 use super::memory::WATCH_CAPACITY;
 use super::{
@@ -196,77 +199,6 @@ impl SledStore {
             .await
             .unwrap_or_else(|_| Err(StoreError::Unavailable("the store stopped".into())))
     }
-}
-
-/// Opens the index, applies what the journal has, and leaves a journal that goes on.
-fn recover(folder: &Folder, cache_bytes: u64) -> Result<(Index, Journal, u64), StoreError> {
-    let Some(id) = folder.id()? else {
-        return make(folder, cache_bytes);
-    };
-    if !folder.index().join("db").is_file() {
-        return Err(missing_index());
-    }
-    let index = Index::open(&folder.index(), cache_bytes)?;
-    if index.id()? != Some(id) {
-        return Err(missing_index());
-    }
-    let recovered = journal::recover(&folder.journal(), id)?.ok_or_else(|| {
-        StoreError::Corrupt("the journal is missing; restore the store from a backup".into())
-    })?;
-    if recovered.torn > 0 {
-        tracing::warn!(
-            bytes = recovered.torn,
-            "the journal ended in the middle of a write that was never acknowledged; left out"
-        );
-    }
-    let mut applied = index.applied()?;
-    if applied + 1 < recovered.begins {
-        return Err(StoreError::Corrupt(
-            "the index has lost writes that are no longer in the journal; restore the store from a backup".into(),
-        ));
-    }
-    // All of it, not only what is above `applied`: whatever sled may have dropped since the last checkpoint is in here.
-    for frame in &recovered.frames {
-        index.apply(frame)?;
-    }
-    if let Some(frame) = recovered.frames.last()
-        && frame.last > applied
-    {
-        applied = frame.last;
-    }
-    if let Some(journal) = Journal::resume(&folder.journal(), id, &recovered)?
-        && applied + 1 == recovered.begins
-    {
-        return Ok((index, journal, applied));
-    }
-    index.set_applied(applied)?;
-    index.checkpoint()?;
-    let journal = Journal::begin(&folder.journal(), id, applied + 1)?;
-    Ok((index, journal, applied))
-}
-
-fn make(folder: &Folder, cache_bytes: u64) -> Result<(Index, Journal, u64), StoreError> {
-    let index = Index::open(&folder.index(), cache_bytes)?;
-    if index.has_rows()? {
-        return Err(StoreError::Corrupt(
-            "the folder holds data but its STORE file is missing; restore the store from a backup"
-                .into(),
-        ));
-    }
-    let mut id = [0; 16];
-    getrandom::fill(&mut id)
-        .map_err(|_| StoreError::Unavailable("the operating system gave no random bytes".into()))?;
-    let id = StoreId(id);
-    index.set_id(id)?;
-    let journal = Journal::begin(&folder.journal(), id, 1)?;
-    folder.set_id(id)?;
-    Ok((index, journal, 0))
-}
-
-fn missing_index() -> StoreError {
-    StoreError::Corrupt(
-        "the index is missing or belongs to another store; restore the store from a backup".into(),
-    )
 }
 
 impl Shared {

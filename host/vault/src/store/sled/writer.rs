@@ -10,25 +10,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::Shared;
-use super::frame::{Frame, Raw, Tree};
+use super::frame::Tree;
+use super::group::{CommitReply, Failure, Group, LeaseReply, View};
 use super::index::Index;
 use super::journal::{AppendError, Journal};
 use crate::ids::Rev;
-use crate::store::judge::{self, Holder, Revs};
-use crate::store::{
-    Change, Commit, CommitId, Committed, Key, Lease, LeaseName, LeaseTry, Op, StoreError,
-};
+use crate::store::judge::{self, Holder};
+use crate::store::{Commit, CommitId, Lease, LeaseName, LeaseTry, StoreError};
 
 /// The most requests and bytes in one group: keeps the wait of the first one short.
 const GROUP_MAX: usize = 256;
 const GROUP_BYTES: usize = 1024 * 1024;
 
 pub(super) enum Request {
-    Commit(Commit, oneshot::Sender<Result<Committed, StoreError>>),
-    Lease(LeaseAsk, oneshot::Sender<Result<LeaseAnswer, StoreError>>),
+    Commit(Commit, CommitReply),
+    Lease(LeaseAsk, LeaseReply),
 }
 
 pub(super) enum LeaseAsk {
@@ -54,41 +53,6 @@ pub(super) enum LeaseAnswer {
     Released,
 }
 
-/// What is being decided, and who is to be told.
-#[derive(Default)]
-struct Group {
-    frame: Frame,
-    bytes: usize,
-    /// Rows that the group has changed so far.
-    revs: HashMap<Key, Option<Rev>>,
-    changes: Vec<Change>,
-    done: Vec<(CommitId, Rev)>,
-    commits: Vec<(
-        CommitId,
-        oneshot::Sender<Result<Committed, StoreError>>,
-        Result<Committed, StoreError>,
-    )>,
-    leases: Vec<(
-        oneshot::Sender<Result<LeaseAnswer, StoreError>>,
-        Result<LeaseAnswer, StoreError>,
-    )>,
-}
-
-/// Rows as the group would leave them.
-struct View<'a> {
-    index: &'a Index,
-    revs: &'a HashMap<Key, Option<Rev>>,
-}
-
-impl Revs for View<'_> {
-    fn rev(&self, key: &Key) -> Result<Option<Rev>, StoreError> {
-        match self.revs.get(key) {
-            Some(rev) => Ok(*rev),
-            None => self.index.rev(key),
-        }
-    }
-}
-
 pub(super) struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
@@ -96,14 +60,6 @@ pub(super) struct Writer {
     last: u64,
     leases: HashMap<LeaseName, Holder>,
     segment_bytes: u64,
-}
-
-/// How writing a group ended.
-enum Failure {
-    /// Nothing of it was stored.
-    Refused(String),
-    /// It is not known what was stored.
-    Unsure(String),
 }
 
 impl Writer {
@@ -297,96 +253,6 @@ impl Writer {
         }));
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!("the store was not closed cleanly; the next start replays its journal");
-        }
-    }
-}
-
-impl Group {
-    fn next(&mut self) -> u64 {
-        self.frame.last += 1;
-        self.frame.last
-    }
-
-    fn commit(&mut self, commit: Commit) -> Committed {
-        let rev = Rev(self.next());
-        let keys = commit.ops.iter().map(|op| op.key().clone()).collect();
-        for op in commit.ops {
-            let (key, value, now) = match op {
-                Op::Put(key, value) => {
-                    let mut row = Vec::with_capacity(8 + value.len());
-                    row.extend_from_slice(&rev.0.to_be_bytes());
-                    row.extend_from_slice(&value);
-                    (key, Some(row), Some(rev))
-                }
-                Op::Del(key) => (key, None, None),
-            };
-            self.change(Tree::Rows, key.as_bytes().to_vec(), value);
-            self.revs.insert(key, now);
-        }
-        let slot = rev.0 % u64::try_from(super::DONE_MAX).unwrap_or(1);
-        let mut done = rev.0.to_be_bytes().to_vec();
-        done.extend_from_slice(&commit.id.0);
-        self.change(Tree::Done, slot.to_be_bytes().to_vec(), Some(done));
-        self.done.push((commit.id, rev));
-        self.changes.push(Change { rev, keys });
-        Committed { rev }
-    }
-
-    fn lease(&mut self, name: &LeaseName, holder: Option<&Holder>) {
-        let value = holder.map(|holder| {
-            let mut value = holder.token.to_be_bytes().to_vec();
-            value.extend_from_slice(&holder.until_ms.to_be_bytes());
-            value.extend_from_slice(holder.who.as_bytes());
-            value
-        });
-        self.change(Tree::Leases, name.0.as_bytes().to_vec(), value);
-    }
-
-    fn change(&mut self, tree: Tree, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-        self.frame.changes.push(Raw { tree, key, value });
-    }
-
-    /// Puts a request in only to be told that the store has failed.
-    fn refuse(&mut self, request: Request) {
-        let failed = || StoreError::Unavailable(String::new());
-        match request {
-            Request::Commit(commit, reply) => {
-                self.commits.push((commit.id, reply, Err(failed())));
-            }
-            Request::Lease(_, reply) => self.leases.push((reply, Err(failed()))),
-        }
-    }
-
-    fn answer(self, shared: &Shared, done: Result<(), Failure>) {
-        if done.is_ok() {
-            let mut known = shared.done.lock().unwrap_or_else(PoisonError::into_inner);
-            for (id, rev) in self.done {
-                known.add(id, rev);
-            }
-            drop(known);
-            for change in self.changes {
-                let _ = shared.changes.send(change);
-            }
-        }
-        for (id, reply, answer) in self.commits {
-            let answer = match (&done, answer) {
-                (Ok(()), answer) => answer,
-                (Err(Failure::Refused(why)), _) => Err(StoreError::Unavailable(why.clone())),
-                // A conflict is a conflict; but a commit may or may not be in the journal.
-                (Err(Failure::Unsure(_)), Err(error)) => Err(error),
-                (Err(Failure::Unsure(_)), Ok(_)) => Err(StoreError::Unknown(id)),
-            };
-            let _ = reply.send(answer);
-        }
-        for (reply, answer) in self.leases {
-            let answer = match &done {
-                Ok(()) => answer,
-                Err(Failure::Refused(why) | Failure::Unsure(why)) => {
-                    Err(StoreError::Unavailable(why.clone()))
-                }
-            };
-            let _ = reply.send(answer);
         }
     }
 }
