@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::state::PublicUrl;
 
 const ORIGIN: &str = "https://keyport.example";
 
@@ -32,7 +31,7 @@ impl Host {
         let plugins = PluginHost::new(PluginConfig { max_concurrent: 1, ..PluginConfig::default() }).unwrap();
         let parts = EngineParts::new(vault, egress, plugins, Catalogue::default(), url.clone());
         let engine = Engine::new(parts).await.unwrap();
-        let router = crate::router(ServerState::new(engine.clone(), PublicUrl::new(&url).unwrap()));
+        let router = crate::router(ServerState::new(engine.clone(), &url).unwrap());
         Self { engine, router }
     }
 
