@@ -77,7 +77,7 @@ pub enum RootKeyError {
     },
     /// Not a key.
     #[error(
-        "a root key is 32 random bytes in base64 (44 characters), which this is not; make one with: keyport key new"
+        "a root key is 32 random bytes in base64 (44 characters), which this is not; make one with: keyport key root FILE"
     )]
     Malformed,
     /// No command was given, or it cannot be started.
@@ -170,7 +170,11 @@ impl RootKey {
             .spawn()
             .map_err(|error| RootKeyError::Start(format!("{program}: {error}")))?;
         let output = child.stdout.take();
-        let reader = std::thread::spawn(move || output.map(read_text));
+        // Told through a channel, not joined: a grandchild may keep the pipe open after the command has ended.
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = tell.send(output.map(read_text));
+        });
         let deadline = Instant::now() + COMMAND_LIMIT;
         let status = loop {
             match child.try_wait() {
@@ -188,8 +192,9 @@ impl RootKey {
         if !status.success() {
             return Err(RootKeyError::Failed(status.to_string()));
         }
-        match reader.join() {
+        match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Some(Ok(text))) => Self::from_base64(&text),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Err(RootKeyError::Slow),
             _ => Err(RootKeyError::Malformed),
         }
     }

@@ -30,12 +30,18 @@ const FOLDER: &str = "KEYPORT_TEST_CRASH_FOLDER";
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const KILLS: usize = 15;
 /// So small that checkpoints, too, are hit by the kill.
-const SEGMENT: u64 = 6_000;
+const SMALL_SEGMENT: u64 = 6_000;
+/// When set, the child's segments have the usual size.
+const USUAL_SEGMENT: &str = "KEYPORT_TEST_USUAL_SEGMENT";
 
 async fn open(folder: &Path) -> Vault {
+    let usual = SledOptions::default();
     let options = SledOptions {
-        segment_bytes: SEGMENT,
-        ..SledOptions::default()
+        segment_bytes: match std::env::var_os(USUAL_SEGMENT) {
+            Some(_) => usual.segment_bytes,
+            None => SMALL_SEGMENT,
+        },
+        ..usual
     };
     let store = SledStore::open_with(folder.join("store"), options).unwrap();
     let root = RootKey::from_base64(KEY).unwrap();
@@ -142,6 +148,37 @@ async fn nothing_acknowledged_is_missing_after_kill_9() {
         acknowledged(folder) > 100,
         "too little was written to mean anything"
     );
+}
+
+/// A limit on the size of files stands for the full disk: a write fails half way. It is sled's, whose file is the larger.
+#[tokio::test]
+async fn a_full_disk_loses_nothing_acknowledged_and_the_store_opens_again() {
+    for blocks in [900, 1700] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --exact child");
+        let mut process = Command::new("sh")
+            .args(["-c", &limited])
+            .arg(std::env::current_exe().unwrap())
+            .env(FOLDER, folder)
+            .env(USUAL_SEGMENT, "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let status = loop {
+            if let Some(status) = process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the writer hangs on a full disk");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(!status.success(), "the disk was never full");
+        let last = acknowledged(folder);
+        assert!(last > 20, "too little was written to mean anything: {last}");
+        check(folder, last).await;
+    }
 }
 
 /// Every acknowledged round is there; at most one more is, and then whole.
