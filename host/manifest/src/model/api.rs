@@ -1,7 +1,7 @@
 //! The API behind a connection: its base URL, what every request carries, and the other hosts it may reach.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::template::Template;
 
@@ -9,7 +9,8 @@ use crate::template::Template;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
-    /// Relative request URLs resolve against it; its host is always allowed and gets the main credential.
+    /// Relative request URLs are appended to it (`https://h/api` and `/me` make `https://h/api/me`); its host is always
+    /// allowed and gets the main credential.
     pub base_url: Template,
     /// Further hosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -24,8 +25,8 @@ pub struct Api {
 
 /// A host that requests may go to, and which credential goes with them. Written as the host alone, or as
 /// `{host, credential}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "HostEntryText", into = "HostEntryText")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "HostEntryText")]
 pub struct HostEntry {
     /// `host`, `*.suffix`, or either with a port; values only as labels.
     pub host: Template,
@@ -66,7 +67,7 @@ impl From<CredentialRef> for String {
     }
 }
 
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Serialize, Clone)]
 #[serde(untagged)]
 enum HostEntryText {
     Short(Template),
@@ -81,12 +82,13 @@ struct HostEntryFull {
     credential: CredentialRef,
 }
 
-impl From<HostEntryText> for HostEntry {
-    fn from(text: HostEntryText) -> Self {
-        match text {
-            HostEntryText::Short(host) => Self { host, credential: CredentialRef::Main },
-            HostEntryText::Long(full) => Self { host: full.host, credential: full.credential },
-        }
+impl<'de> Deserialize<'de> for HostEntry {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        super::text::short_or_long(
+            d,
+            |host: Template| Ok(Self { host, credential: CredentialRef::Main }),
+            |full: HostEntryFull| Ok(Self { host: full.host, credential: full.credential }),
+        )
     }
 }
 

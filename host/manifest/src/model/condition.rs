@@ -105,8 +105,8 @@ impl<'de> Deserialize<'de> for StatusSet {
 
 /// Something that an answer says. Written as a path alone (it selects something that is neither null, false nor empty), or
 /// as `{path | header, equals | matches | exists}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "ConditionText", into = "ConditionText")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "ConditionText")]
 pub struct Condition {
     /// Where to look in the body.
     pub path: Option<JsonPath>,
@@ -129,11 +129,21 @@ pub enum Is {
     Exists(bool),
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 #[serde(untagged)]
 enum ConditionText {
     Short(String),
     Long(ConditionFull),
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        super::text::short_or_long(
+            d,
+            |path: JsonPath| Ok(Self { path: Some(path), header: None, is: Is::Truthy }),
+            Self::from_full,
+        )
+    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -143,7 +153,8 @@ struct ConditionFull {
     path: Option<JsonPath>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     header: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // `equals: null` asks for null; only an absent key asks for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     equals: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matches: Option<Pattern>,
@@ -151,17 +162,8 @@ struct ConditionFull {
     exists: Option<bool>,
 }
 
-impl TryFrom<ConditionText> for Condition {
-    type Error = String;
-
-    fn try_from(text: ConditionText) -> Result<Self, String> {
-        let full = match text {
-            ConditionText::Short(path) => {
-                let path = JsonPath::parse(&path).map_err(|e| e.to_string())?;
-                return Ok(Self { path: Some(path), header: None, is: Is::Truthy });
-            }
-            ConditionText::Long(full) => full,
-        };
+impl Condition {
+    fn from_full(full: ConditionFull) -> Result<Self, String> {
         if full.path.is_some() == full.header.is_some() {
             return Err("a condition looks at either `path` or `header`".to_owned());
         }
@@ -265,16 +267,13 @@ impl FailureRule {
     }
 }
 
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(d).map(Some)
+}
+
 /// One item, or a list of them.
 pub(crate) mod one_or_many {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Text<T> {
-        Many(Vec<T>),
-        One(T),
-    }
+    use serde::{Deserializer, Serialize, Serializer};
 
     pub(crate) fn serialize<S: Serializer, T: Serialize>(items: &[T], s: S) -> Result<S::Ok, S::Error> {
         match items {
@@ -283,10 +282,11 @@ pub(crate) mod one_or_many {
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
-        Ok(match Text::deserialize(d)? {
-            Text::Many(items) => items,
-            Text::One(item) => vec![item],
-        })
+    pub(crate) fn deserialize<'de, D, T>(d: D) -> Result<Vec<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: serde::de::DeserializeOwned,
+    {
+        crate::model::text::list(d)
     }
 }

@@ -4,7 +4,7 @@
 //! URLs are resolved. Threats: pasted control characters that become header lines; a host name that sends a secret to
 //! somebody else's server (`evil.example/`, `a@b`, `x.vendor.example.evil.example`, `0x7f.1`).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::{is_default, is_true, yes};
@@ -65,8 +65,8 @@ pub struct Field {
 }
 
 /// One of the values that a field can have. Written as the value alone, or as `{value, label}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "ChoiceText", into = "ChoiceText")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "ChoiceText")]
 pub struct Choice {
     /// What is stored.
     pub value: String,
@@ -74,7 +74,7 @@ pub struct Choice {
     pub label: String,
 }
 
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Serialize, Clone)]
 #[serde(untagged)]
 enum ChoiceText {
     Short(String),
@@ -88,12 +88,13 @@ struct ChoiceFull {
     label: String,
 }
 
-impl From<ChoiceText> for Choice {
-    fn from(text: ChoiceText) -> Self {
-        match text {
-            ChoiceText::Short(value) => Self { label: value.clone(), value },
-            ChoiceText::Long(ChoiceFull { value, label }) => Self { value, label },
-        }
+impl<'de> Deserialize<'de> for Choice {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        super::text::short_or_long(
+            d,
+            |value: String| Ok(Self { label: value.clone(), value }),
+            |ChoiceFull { value, label }| Ok(Self { value, label }),
+        )
     }
 }
 

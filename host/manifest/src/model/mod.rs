@@ -13,6 +13,7 @@ mod oauth2;
 mod recipe;
 mod request;
 mod test;
+mod text;
 mod trigger;
 
 pub use action::{Action, Effect};

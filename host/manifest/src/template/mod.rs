@@ -172,6 +172,22 @@ impl Template {
         &self.parts
     }
 
+    /// The literal pieces of text, in order.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|p| match p {
+            Part::Literal(text) => Some(text.as_str()),
+            Part::Expr { .. } => None,
+        })
+    }
+
+    /// The expressions, in order.
+    pub fn expressions(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|p| match p {
+            Part::Expr { source, .. } => Some(source.as_str()),
+            Part::Literal(_) => None,
+        })
+    }
+
     /// Every value that it reads, each once, in order of appearance.
     #[must_use]
     pub fn refs(&self) -> Vec<Ref> {

@@ -1,44 +1,98 @@
-//! Reading a manifest from YAML.
+//! Reading a manifest from YAML, and everything that can be said about it without leaving the machine.
+//!
+//! In this order, each step only if the one before left something to judge:
+//! 1. [`places`](self): the YAML itself, the place of every key and value, what strangers may not do (V01, V08);
+//! 2. `shape`: does it fit the model, every misfit in one run (V02, V03, V05, V13, V24, V58);
+//! 3. `checks`: does it make sense, one file per subject;
+//! 4. `fixtures`: do the mappings read real answers as they should (V95).
+//!
+//! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
 
+mod checks;
 mod finding;
+mod fixtures;
+mod places;
+mod render;
+mod shape;
 
 pub use finding::{Finding, FolderFacts, Report, Severity};
 
-use crate::model::Manifest;
+use serde_json::Value;
 
-/// Reads a manifest.
+use crate::model::Manifest;
+use places::Places;
+
+/// Reads a manifest: typed and without errors, or everything that is wrong with it.
+///
+/// Warnings do not stand in the way. `file` is only used in messages.
 ///
 /// # Errors
-/// Every finding that is an error.
+/// All findings of [`check`], if one of them is an error.
 pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
     let report = check(file, yaml, None);
     match report.manifest {
-        Some(manifest) if !report.findings.iter().any(|f| f.severity == Severity::Error) => Ok(manifest),
+        Some(manifest) if report.findings.iter().all(|f| f.severity != Severity::Error) => Ok(manifest),
         _ => Err(report.findings),
     }
 }
 
-/// Reads and checks a manifest.
+/// Reads and checks a manifest; with `folder`, also what lies beside it.
 #[must_use]
-pub fn check(file: &str, yaml: &str, _folder: Option<&FolderFacts>) -> Report {
-    let tree = serde_yaml::from_str::<serde_json::Value>(yaml).map_err(|e| {
-        let (line, column) = e.location().map_or((1, 1), |l| (l.line(), l.column()));
-        Finding { rule: "V01", severity: Severity::Error, message: e.to_string(), path: String::new(), line, column, fix: None }
-    });
-    let manifest = tree.and_then(|tree| {
-        serde_json::from_value::<Manifest>(tree).map_err(|e| Finding {
-            rule: "V02",
-            severity: Severity::Error,
-            message: e.to_string(),
-            path: String::new(),
-            line: 1,
-            column: 1,
-            fix: None,
-        })
-    });
-    let (manifest, findings) = match manifest {
-        Ok(manifest) => (Some(manifest), Vec::new()),
-        Err(finding) => (None, vec![finding]),
-    };
+pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
+    let mut findings = Vec::new();
+    let manifest = run(yaml, folder, &mut findings);
+    findings.sort_by(|a, b| (a.line, a.column, a.rule).cmp(&(b.line, b.column, b.rule)));
+    findings.dedup();
     Report { file: file.to_owned(), manifest, findings }
 }
+
+fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) -> Option<Manifest> {
+    let (places, tree) = match read_tree(yaml) {
+        Ok(read) => read,
+        Err(found) => {
+            findings.extend(found);
+            return None;
+        }
+    };
+    let shape = shape::read(&tree);
+    for misfit in shape.misfits {
+        let at = if misfit.at_key { places.key(&misfit.path) } else { places.value(&misfit.path) };
+        findings.push(Finding {
+            rule: misfit.rule,
+            severity: Severity::Error,
+            message: misfit.message,
+            path: misfit.path,
+            line: at.line,
+            column: at.column,
+            fix: misfit.fix,
+        });
+    }
+    let manifest = shape.manifest?;
+    let mut checker = checks::Checker::new(&manifest, &tree, &places, findings);
+    checks::all(&mut checker, folder);
+    if let Some(folder) = folder {
+        fixtures::all(&mut checker, folder);
+    }
+    Some(manifest)
+}
+
+/// A YAML document as a tree with the place of everything in it.
+fn read_tree(yaml: &str) -> Result<(Places, Value), Vec<Finding>> {
+    let places = places::scan(yaml)?;
+    let tree = serde_yaml::from_str::<Value>(yaml).map_err(|e| {
+        let (line, column) = e.location().map_or((1, 1), |l| (l.line(), l.column()));
+        vec![Finding {
+            rule: "V01",
+            severity: Severity::Error,
+            message: format!("this is not YAML: {e}"),
+            path: String::new(),
+            line,
+            column,
+            fix: None,
+        }]
+    })?;
+    Ok((places, tree))
+}
+
+#[cfg(test)]
+mod tests;

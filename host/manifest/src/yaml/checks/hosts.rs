@@ -1,0 +1,208 @@
+//! Where a value may decide which host a request goes to.
+//!
+//! V31 only host-safe values stand in a host, under a fixed suffix unless `self_hosted` · V32 https only · V33 every address in the
+//! manifest is within the API's hosts.
+
+use super::Checker;
+use crate::hosts::HostPattern;
+use crate::model::{Field, Format, RequestSpec, Revoke, Test};
+use crate::resolve::{UrlPart, url_holes};
+use crate::template::{Ref, Template};
+use crate::yaml::places::{child, item};
+
+pub(super) fn check(c: &mut Checker<'_>) {
+    let m = c.manifest;
+    url(c, "api.base_url", &m.api.base_url, None);
+    if m.api.base_url.source().contains(['?', '#']) {
+        c.error("V33", "api.base_url", "the base URL has a query or fragment", Some("parameters of every request go into `api.query`"));
+    }
+    for (i, entry) in m.api.hosts.iter().enumerate() {
+        host_entry(c, &item("api.hosts", i), &entry.host);
+    }
+    for (method, auth) in &m.auth {
+        let path = child("auth", method);
+        if let Some(test) = auth.test() {
+            absolute(c, &child(&path, "test"), test);
+        }
+        let Some(oauth) = auth.oauth2() else { continue };
+        let at = |key: &str| child(&path, key);
+        url(c, &at("authorize_url"), &oauth.authorize_url, Some(method));
+        url(c, &at("token_url"), &oauth.token_url, Some(method));
+        for (key, t) in [("refresh_url", &oauth.refresh_url), ("issuer", &oauth.issuer)] {
+            if let Some(t) = t {
+                url(c, &at(key), t, Some(method));
+            }
+        }
+        match &oauth.revoke {
+            Some(Revoke::Rfc7009 { url: t }) => url(c, &child(&at("revoke"), "url"), t, Some(method)),
+            // A flow's own request: any https host that the manifest names.
+            Some(Revoke::Request(r)) if !r.path.source().starts_with('/') => {
+                url(c, &child(&at("revoke"), "path"), &r.path, Some(method));
+            }
+            _ => {}
+        }
+    }
+    absolute(c, "test", &m.test);
+    for (id, action) in &m.actions {
+        if let Some(request) = &action.request {
+            request_path(c, &format!("{}.request", child("actions", id)), request);
+        }
+    }
+    for (id, trigger) in &m.triggers {
+        if let Some(request) = &trigger.request {
+            request_path(c, &format!("{}.request", child("triggers", id)), request);
+        }
+    }
+}
+
+fn absolute(c: &mut Checker<'_>, path: &str, test: &Test) {
+    if let Some(call) = test.call() {
+        request_path(c, &child(path, "request"), &call.request);
+    }
+}
+
+/// V32, V33: a request's path is under the base URL, or an address within `api.hosts`.
+fn request_path(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
+    let path = child(path, "path");
+    let source = request.path.source();
+    if source.starts_with('/') && !source.starts_with("//") {
+        return;
+    }
+    url(c, &path, &request.path, None);
+    let Some(host) = fixed_host(source) else { return };
+    let base = c.manifest.api.base_url.source();
+    let declared: Vec<&str> = c.manifest.api.hosts.iter().map(|h| h.host.source()).collect();
+    let covered = fixed_host(base) == Some(host)
+        || declared.iter().any(|d| {
+            d.trim_start_matches("https://") == host
+                || matches!((d.parse::<HostPattern>(), host.parse::<HostPattern>()), (Ok(d), Ok(h)) if d.covers(&h))
+        });
+    if !covered {
+        c.error("V33", &path, format!("`{host}` is not among the API's hosts"), Some("add it to `api.hosts`"));
+    }
+}
+
+/// What stands between `https://` and the next slash, holes included.
+fn fixed_host(source: &str) -> Option<&str> {
+    source.strip_prefix("https://")?.split(['/', '?', '#']).next()
+}
+
+/// V31, V32 for one address.
+fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
+    let source = t.source();
+    if source.starts_with("http://") {
+        c.error("V32", path, "the address is not encrypted", Some("write https://"));
+        return;
+    }
+    if !source.starts_with("https://") && !source.starts_with("{{") {
+        c.error("V32", path, "an address starts with https://", None);
+        return;
+    }
+    if let Some(host) = fixed_host(source)
+        && !host.contains("{{")
+        && host.parse::<HostPattern>().is_err()
+    {
+        c.error("V32", path, format!("`{host}` is not a host"), None);
+    }
+    for (expression, part) in url_holes(t) {
+        let whole = part == UrlPart::Origin;
+        if matches!(part, UrlPart::Origin | UrlPart::Host) {
+            in_host(c, path, t, &expression, whole, method);
+        } else if part == UrlPart::Elsewhere {
+            c.error("V31", path, format!("`{expression}` cannot stand in this part of an address"), None);
+        }
+    }
+}
+
+/// A host entry: `api.example.com`, `*.example.com`, `{{ fields.subdomain }}.example.com`, `{{ fields.host }}`.
+fn host_entry(c: &mut Checker<'_>, path: &str, t: &Template) {
+    if t.is_literal() {
+        if let Err(e) = t.source().parse::<HostPattern>() {
+            let rule = if t.source().starts_with("http://") { "V32" } else { "V31" };
+            c.error(rule, path, e.to_string(), None);
+        }
+        return;
+    }
+    for expression in t.expressions() {
+        let whole = t.lone_expression().is_some();
+        in_host(c, path, t, expression, whole, None);
+    }
+}
+
+/// V31: one hole in a host. It must be one plain reference to a value of a host-safe form.
+fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whole: bool, method: Option<&str>) {
+    let Ok(hole) = Template::parse(&format!("{{{{ {expression} }}}}")) else { return };
+    let refs = hole.refs();
+    let [r] = refs.as_slice() else {
+        c.error("V31", path, format!("`{expression}`: a host takes one plain value"), Some("name one field, without filters"));
+        return;
+    };
+    if r.to_string() != expression.trim() {
+        c.error("V31", path, format!("`{expression}`: a host takes one plain value, without filters"), None);
+        return;
+    }
+    let Some((format, suffixes, choices)) = form_of(c, r, method) else { return };
+    let fixed = fixed_suffix(t, expression);
+    let safe = match format {
+        Form::Choices => choices,
+        Form::Of(Format::DnsLabel) => !whole && (fixed || c.manifest.self_hosted),
+        Form::Of(Format::Host) => suffixes || fixed || c.manifest.self_hosted,
+        Form::Of(Format::Origin) => whole && (suffixes || c.manifest.self_hosted),
+        Form::Of(_) => false,
+    };
+    if safe {
+        return;
+    }
+    let fix = match format {
+        Form::Choices => "every choice must be a host name",
+        Form::Of(Format::DnsLabel) => "put a fixed suffix after it: `{{ fields.subdomain }}.example.com`",
+        Form::Of(Format::Host | Format::Origin) => "declare `suffixes:` for the field, or `self_hosted: true` for the app",
+        Form::Of(_) => "give the field `format: dns-label` under a fixed suffix, `host` or `origin` with `suffixes:`, or choices",
+    };
+    c.error("V31", path, format!("`{r}` could send credentials to any host"), Some(fix));
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Choices,
+    Of(Format),
+}
+
+/// The declared form of a value, whether it has suffixes, and whether all its choices are hosts. `None` for what another
+/// rule already refuses.
+fn form_of(c: &Checker<'_>, r: &Ref, method: Option<&str>) -> Option<(Form, bool, bool)> {
+    let name = r.name().unwrap_or_default();
+    let of_field = |f: &Field| {
+        if f.choices.is_empty() {
+            (Form::Of(f.format), !f.suffixes.is_empty(), false)
+        } else {
+            (Form::Choices, false, f.choices.iter().all(|ch| is_host_part(&ch.value)))
+        }
+    };
+    match r.root.as_str() {
+        "capture" => {
+            let mut captures = c.manifest.auth.values().filter_map(|m| m.oauth2()).filter_map(|o| o.capture.get(name));
+            captures.next().map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))
+        }
+        "credentials" => {
+            let methods = c.manifest.auth.iter().filter(|(id, _)| method.is_none_or(|m| m == id.as_str()));
+            methods.flat_map(|(_, m)| m.fields()).find(|f| f.id == name).map(of_field)
+        }
+        "fields" => c.field("fields", name, None).map(of_field),
+        _ => Some((Form::Of(Format::Text), false, false)),
+    }
+}
+
+fn is_host_part(text: &str) -> bool {
+    text.split('.').all(crate::template::is_label)
+}
+
+/// Whether at least two fixed labels follow a hole in the host: `{{ x }}.example.com`.
+fn fixed_suffix(t: &Template, expression: &str) -> bool {
+    let source = t.source();
+    let Some(at) = source.find(expression) else { return false };
+    let Some((_, after)) = source.get(at..).and_then(|s| s.split_once("}}")) else { return false };
+    let host = after.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    let tail = host.rsplit("}}").next().unwrap_or_default();
+    tail.starts_with('.') && tail.trim_matches('.').split('.').filter(|l| !l.is_empty()).count() >= 2
+}

@@ -1,0 +1,232 @@
+//! Where everything is: a walk over the YAML events that notes the place of every key and value by its path.
+//!
+//! The same walk refuses what a manifest from a stranger may not do: aliases (the bomb that is small on disk), depth, size,
+//! duplicate keys (YAML keeps the last one without a word), tags and several documents. It runs before the typed reading,
+//! which never sees such a document.
+
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use super::finding::{Finding, Severity};
+
+/// Largest manifest or fixture, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+/// Deepest nesting.
+const MAX_DEPTH: usize = 64;
+
+/// A range in the file: line and column from 1, and its length in characters where it ends on the same line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// The places of all keys and values.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    keys: HashMap<String, Place>,
+    values: HashMap<String, Place>,
+}
+
+impl Places {
+    /// The place of the value at a path, or of the nearest thing around it.
+    pub(super) fn value(&self, path: &str) -> Place {
+        self.nearest(&self.values, path)
+    }
+
+    /// The place of the key at a path, or of the nearest thing around it.
+    pub(super) fn key(&self, path: &str) -> Place {
+        match self.keys.get(path) {
+            Some(place) => *place,
+            None => self.value(path),
+        }
+    }
+
+    fn nearest(&self, map: &HashMap<String, Place>, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            if let Some(place) = map.get(path).or_else(|| self.keys.get(path)) {
+                return *place;
+            }
+            if path.is_empty() {
+                return Place { line: 1, column: 1 };
+            }
+            path = parent(path);
+        }
+    }
+}
+
+/// The path of a key inside of a path.
+pub(super) fn child(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    match (plain, path.is_empty()) {
+        (true, true) => key.to_owned(),
+        (true, false) => format!("{path}.{key}"),
+        (false, _) => format!("{path}[{key:?}]"),
+    }
+}
+
+/// The path of an item of a list.
+pub(super) fn item(path: &str, index: usize) -> String {
+    format!("{path}[{index}]")
+}
+
+/// The path around a path.
+pub(super) fn parent(path: &str) -> &str {
+    if path.ends_with(']') {
+        let cut = path.rfind("[\"").filter(|_| path.ends_with("\"]")).or_else(|| path.rfind('['));
+        return cut.and_then(|at| path.get(..at)).unwrap_or_default();
+    }
+    path.rfind('.').and_then(|at| path.get(..at)).unwrap_or_default()
+}
+
+fn place(span: Span) -> Place {
+    Place { line: span.start.line().max(1), column: span.start.col() + 1 }
+}
+
+fn error(rule: &'static str, at: Place, path: &str, message: impl Into<String>, fix: Option<&str>) -> Finding {
+    Finding {
+        rule,
+        severity: Severity::Error,
+        message: message.into(),
+        path: path.to_owned(),
+        line: at.line,
+        column: at.column,
+        fix: fix.map(str::to_owned),
+    }
+}
+
+/// What a container that is being read waits for.
+enum Open {
+    Map { path: String, keys: HashSet<String>, key: Option<String> },
+    List { path: String, next: usize },
+}
+
+/// Walks a document. Findings that make reading on pointless come alone; others are collected.
+pub(super) fn scan(yaml: &str) -> Result<Places, Vec<Finding>> {
+    let top = Place { line: 1, column: 1 };
+    if yaml.len() > MAX_BYTES {
+        return Err(vec![error("V08", top, "", "the file is larger than 1 MB", None)]);
+    }
+    let mut walk = Walk { places: Places::default(), open: Vec::new(), findings: Vec::new(), documents: 0 };
+    let mut parser = Parser::new_from_str(yaml);
+    while let Some(next) = parser.next_event() {
+        match next {
+            Ok((event, span)) => {
+                if walk.step(&event, place(span)).is_break() {
+                    return Err(walk.findings);
+                }
+            }
+            Err(e) => {
+                let at = Place { line: e.marker().line().max(1), column: e.marker().col() + 1 };
+                walk.findings.push(error("V01", at, "", format!("this is not YAML: {}", e.info()), None));
+                return Err(walk.findings);
+            }
+        }
+    }
+    if walk.findings.is_empty() { Ok(walk.places) } else { Err(walk.findings) }
+}
+
+struct Walk {
+    places: Places,
+    open: Vec<Open>,
+    findings: Vec<Finding>,
+    documents: usize,
+}
+
+type Flow = std::ops::ControlFlow<()>;
+
+impl Walk {
+    fn step(&mut self, event: &Event<'_>, at: Place) -> Flow {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    self.findings.push(error("V01", at, "", "there is more than one document in this file", Some("remove the `---`")));
+                    return Flow::Break(());
+                }
+            }
+            Event::Alias(_) => {
+                let path = self.here();
+                self.findings.push(error("V08", at, &path, "aliases are not allowed", Some("write the value out")));
+                return Flow::Break(());
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.mark(*anchor, tag.is_some(), at);
+                self.scalar(text, *style, at);
+            }
+            Event::MappingStart(anchor, tag) | Event::SequenceStart(anchor, tag) => {
+                self.mark(*anchor, tag.is_some(), at);
+                if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
+                    self.findings.push(error("V01", at, "", "a key must be text", None));
+                    return Flow::Break(());
+                }
+                let path = self.enter(at);
+                if self.open.len() >= MAX_DEPTH {
+                    self.findings.push(error("V08", at, &path, "the document is nested deeper than 64 levels", None));
+                    return Flow::Break(());
+                }
+                self.open.push(if matches!(event, Event::MappingStart(..)) {
+                    Open::Map { path, keys: HashSet::new(), key: None }
+                } else {
+                    Open::List { path, next: 0 }
+                });
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                self.open.pop();
+            }
+            _ => {}
+        }
+        Flow::Continue(())
+    }
+
+    fn mark(&mut self, anchor: usize, tagged: bool, at: Place) {
+        let path = self.here();
+        if anchor != 0 {
+            self.findings.push(error("V08", at, &path, "anchors are not allowed", Some("write the value out where it is used")));
+        }
+        if tagged {
+            self.findings.push(error("V08", at, &path, "tags (`!…`) are not allowed", None));
+        }
+    }
+
+    fn here(&self) -> String {
+        match self.open.last() {
+            Some(Open::Map { path, .. } | Open::List { path, .. }) => path.clone(),
+            None => String::new(),
+        }
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, at: Place) {
+        if let Some(Open::Map { path, keys, key }) = self.open.last_mut()
+            && key.is_none()
+        {
+            let full = child(path, text);
+            if text == "<<" && style == ScalarStyle::Plain {
+                self.findings.push(error("V08", at, path, "merge keys (`<<`) are not allowed", Some("write the values out")));
+            }
+            if !keys.insert(text.to_owned()) {
+                self.findings.push(error("V01", at, &full, format!("the key `{text}` is there twice"), Some("remove one of them")));
+            }
+            self.places.keys.entry(full).or_insert(at);
+            *key = Some(text.to_owned());
+            return;
+        }
+        self.enter(at);
+    }
+
+    /// Notes the place of a value and returns its path.
+    fn enter(&mut self, at: Place) -> String {
+        let path = match self.open.last_mut() {
+            Some(Open::Map { path, key, .. }) => child(path, &key.take().unwrap_or_default()),
+            Some(Open::List { path, next }) => {
+                *next += 1;
+                item(path, *next - 1)
+            }
+            None => String::new(),
+        };
+        self.places.values.entry(path.clone()).or_insert(at);
+        path
+    }
+}

@@ -1,0 +1,159 @@
+//! What an author is told: every case in `cases/` against its snapshot, and every rule in at least one case.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may be blunt")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyport_manifest::{FolderFacts, Report, check};
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    all.retain(|p| p.extension().is_some_and(|e| e == "yaml"));
+    all.sort();
+    all
+}
+
+#[test]
+fn every_wrong_manifest_is_told_what_is_wrong_with_it() {
+    for case in cases() {
+        let name = case.file_stem().unwrap().to_string_lossy().into_owned();
+        let yaml = fs::read_to_string(&case).unwrap();
+        insta::assert_snapshot!(name.as_str(), check(&format!("{name}.yaml"), &yaml, None).render(&yaml));
+    }
+}
+
+const GOOD: &str = "manifest: 1
+id: acme
+name: Acme
+version: 1.0.0
+summary: Things.
+component: rest
+api: { base_url: https://api.acme.example }
+auth:
+  key: { type: bearer, label: Key }
+test:
+  request: { path: /me }
+  ok: { status: 200, body: $.id }
+  account: { id: \"{{ body.id }}\", label: \"{{ body.name }}\" }
+";
+
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#fff" d="M0 0"/></svg>"##;
+
+const FIXTURES: &str = "
+- name: fine
+  origin: constructed
+  for: test
+  response: { status: 200, body: { id: 1, name: Ann } }
+  expect: { account: { id: '1', label: Ann } }
+- name: refused
+  origin: constructed
+  for: test
+  response: { status: 401 }
+  expect: { means: needs_reconnect }
+";
+
+fn facts() -> FolderFacts {
+    FolderFacts {
+        name: "acme".into(),
+        logo: Some(LOGO.into()),
+        fixtures: vec![("test.yaml".into(), FIXTURES.into())],
+    }
+}
+
+fn folder_report(facts: &FolderFacts) -> Report {
+    check("acme/manifest.yaml", GOOD, Some(facts))
+}
+
+#[test]
+fn a_good_folder_has_nothing_said_about_it() {
+    assert_eq!(folder_report(&facts()).render(GOOD), "");
+}
+
+#[test]
+fn what_lies_beside_the_manifest_is_checked_too() {
+    let wrong = FolderFacts {
+        name: "akme".into(),
+        logo: Some(LOGO.replace("<path", "<script>alert(1)</script><path")),
+        fixtures: vec![(
+            "test.yaml".into(),
+            FIXTURES.replace("label: Ann", "label: Bob").replace("needs_reconnect", "rate_limited"),
+        )],
+    };
+    insta::assert_snapshot!("folder", folder_report(&wrong).render(GOOD));
+}
+
+#[test]
+fn a_logo_that_does_more_than_draw_is_refused() {
+    for (from, to) in [
+        ("<path ", "<path onload=\"x()\" "),
+        ("<path ", "<path ONCLICK='x' "),
+        ("fill=\"#fff\"", "fill=\"url(https://evil.example/x)\""),
+        ("<path ", "<path style=\"background:url(x)\" "),
+        ("<path", "<foreignObject/><path"),
+        ("<path", "<image href=\"https://evil.example\"/><path"),
+        ("<path", "<use href=\"https://evil.example/#x\"/><path"),
+        ("<path", "<a xlink:href=\"javascript:alert(1)\"/><path"),
+        ("<path", "<style>@import 'x'</style><path"),
+        ("<svg", "<!DOCTYPE svg><svg"),
+        ("<path", "<set attributeName=\"href\" to=\"javascript:x\"/><path"),
+        ("viewBox=\"0 0 24 24\"", ""),
+    ] {
+        let logo = LOGO.replacen(from, to, 1);
+        assert_ne!(logo, LOGO);
+        let report = folder_report(&FolderFacts { logo: Some(logo.clone()), ..facts() });
+        assert_eq!(report.findings.iter().map(|f| f.rule).collect::<Vec<_>>(), ["V71"], "{logo}");
+    }
+    assert!(folder_report(&FolderFacts { logo: None, ..facts() }).has_errors());
+}
+
+#[test]
+fn a_fixture_that_is_not_one_is_told_in_its_own_file() {
+    for (broken, want) in [
+        ("just text", "a fixture file is a list"),
+        ("- name: x", "missing field"),
+        (&*FIXTURES.replace("origin: constructed", "origin: dreamt"), "unknown variant `dreamt`"),
+        (&*FIXTURES.replace("for: test", "for: { action: nope }"), "there is no action `nope`"),
+        (&*FIXTURES.replace("for: test", "for: { token: key }"), "no OAuth way to sign in `key`"),
+        (&*FIXTURES.replace("means: needs", "mean: needs"), "there is no `mean` to expect"),
+        ("- &a x\n- *a", "aliases"),
+    ] {
+        let report = folder_report(&FolderFacts { fixtures: vec![("t.yaml".into(), broken.to_owned())], ..facts() });
+        assert!(
+            report.findings.iter().any(|f| f.rule == "V95" && f.message.contains(want)),
+            "{want}: {:?}",
+            report.findings
+        );
+    }
+}
+
+#[test]
+fn bombs_are_refused_before_they_are_read() {
+    let deep = format!("manifest: {}{}", "[".repeat(100), "]".repeat(100));
+    let large = format!("manifest: 1\nname: {}", "x".repeat(1024 * 1024));
+    let lol = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]";
+    for yaml in [deep.as_str(), large.as_str(), lol] {
+        let report = check("bomb.yaml", yaml, None);
+        assert!(report.manifest.is_none());
+        assert!(report.findings.iter().any(|f| f.rule == "V08"), "{:?}", report.findings);
+    }
+}
+
+#[test]
+fn every_rule_that_is_listed_fires_somewhere() {
+    let listed: BTreeSet<&str> = [
+        "V01", "V02", "V03", "V05", "V08", "V09", "V13", "V14", "V15", "V16", "V17", "V18", "V20", "V22", "V23", "V24", "V25",
+        "V31", "V32", "V33", "V34", "V37", "V40", "V41", "V42", "V43", "V46", "V47", "V51", "V58", "V61", "V65", "V66", "V71",
+        "V95",
+    ]
+    .into();
+    let mut fired: BTreeSet<&str> = cases()
+        .iter()
+        .flat_map(|c| check("x", &fs::read_to_string(c).unwrap(), None).findings)
+        .map(|f| f.rule)
+        .collect();
+    let bare = FolderFacts { name: "akme".into(), ..FolderFacts::default() };
+    fired.extend(folder_report(&bare).findings.iter().map(|f| f.rule));
+    assert_eq!(fired, listed);
+}
