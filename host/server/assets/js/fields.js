@@ -8,13 +8,13 @@ const FORMATS = {
   email: [/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'This does not look like an e-mail address.'],
   'dns-label': [/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i, 'Only letters, digits and hyphens, without dots.'],
   host: [/^[a-z0-9.-]+(:\d+)?$/i, 'Only the host name, such as example.com, without https:// or a path.'],
-  origin: [/^https:\/\/[^/\s]+\/?$/i, 'An address that begins with https:// and has no path.'],
+  origin: [/^(https:\/\/)?[a-z0-9.-]+(:\d+)?$/i, 'Only the beginning of the address, such as https://example.com.'],
   url: [/^https:\/\/\S+$/i, 'An address that begins with https://.'],
-  integer: [/^-?\d+$/, 'Digits only.'],
+  uuid: [/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'This should look like 123e4567-e89b-12d3-a456-426614174000.'],
   digits: [/^\d+$/, 'Digits only.'],
 };
 
-const INPUT_TYPES = { email: 'email', url: 'url', origin: 'url', integer: 'text' };
+const INPUT_TYPES = { email: 'email', url: 'url' };
 
 let count = 0;
 
@@ -133,7 +133,7 @@ function textInput(field, common, initial) {
     autocomplete: field.secret ? 'new-password' : field.format === 'email' ? 'email' : 'off',
     autocapitalize: 'none',
     spellcheck: 'false',
-    inputmode: ['integer', 'digits'].includes(field.format) ? 'numeric' : null,
+    inputmode: field.format === 'digits' ? 'numeric' : null,
   });
 }
 
@@ -158,6 +158,7 @@ export function tidy(field, typed) {
   let value = typed.trim();
   const low = () => value.toLowerCase();
   if (field.format === 'dns-label' || field.format === 'host') value = value.replace(/^https?:\/\//i, '').replace(/[/?#].*$/, '');
+  if (field.format === 'origin') value = value.replace(/^((?:https?:\/\/)?[^/?#]+)[/?#].*$/i, '$1');
   if (field.prefix && low().startsWith(field.prefix.toLowerCase())) value = value.slice(field.prefix.length);
   if (field.suffix) {
     const suffix = field.suffix.toLowerCase();
