@@ -110,7 +110,7 @@ impl LoadedApp {
         let page = self
             .run(call, async |store: &mut Store<State>, instance: &Instance| {
                 let guest = indices.load(&mut *store, instance)?;
-                guest.call_poll(store, trigger, &input, cursor.as_deref()).await
+                guest.call_poll(store, trigger, &input, cursor.as_ref()).await
             })
             .await?
             .map_err(failure)?;

@@ -1,5 +1,4 @@
 //! Generated from `wit/`: the traits that the host implements and the functions that it calls.
-#![expect(missing_docs, clippy::all, clippy::indexing_slicing, reason = "generated code")]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

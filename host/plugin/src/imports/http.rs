@@ -4,8 +4,6 @@
 //! header count) and the translation. Errors go back to the guest as notes: their text names what the guest itself gave,
 //! or the operator's rule, never an address or a credential.
 
-use std::sync::Arc;
-
 use http::{HeaderName, HeaderValue, Method, Uri};
 use keyport_egress::{Body, EgressError};
 
@@ -13,9 +11,6 @@ use super::note;
 use crate::bindings::keyport::provider::http::{Host, Request, Response};
 use crate::bindings::keyport::provider::types::Note;
 use crate::state::{OverLimit, State};
-
-/// Answers' headers that are the host's business: a cookie would be a credential.
-const KEPT_BACK: [&str; 2] = ["set-cookie", "set-cookie2"];
 
 impl Host for State {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Note>> {
@@ -32,7 +27,7 @@ impl Host for State {
         };
         let limit = self.limits.response_bytes;
         let egress = self.call.egress.clone();
-        let pass = Arc::new(self.call.pass.clone());
+        let pass = self.call.pass.clone();
         Ok(match egress.send(&pass, request).await {
             Ok(answer) => collect(answer, limit).await,
             Err(error) => Err(refused(&error)),
@@ -65,7 +60,6 @@ async fn collect(answer: http::Response<Body>, limit: u64) -> Result<Response, N
     let headers = parts
         .headers
         .iter()
-        .filter(|(name, _)| !KEPT_BACK.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     Ok(Response { status: parts.status.as_u16(), headers, body: body.to_vec(), info: Vec::new() })

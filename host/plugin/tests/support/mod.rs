@@ -1,7 +1,7 @@
 //! What the tests share: built guests, an upstream on the loopback, and calls.
 
-#[path = "../../../../providers/components.rs"]
-mod components;
+#[path = "../../guest_build.rs"]
+mod guest_build;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,10 +26,10 @@ pub const KEY: &str = "canary-key-91bc2d";
 fn wasm(package: &str) -> Vec<u8> {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let root: &Path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    components::ensure_target().unwrap();
-    std::fs::read(components::build(root, package, &target).unwrap()).unwrap()
+    guest_build::ensure_target().unwrap();
+    std::fs::read(guest_build::build(root, package, &target).unwrap()).unwrap()
 }
 
 /// A host with small limits, so that tests reach them soon.

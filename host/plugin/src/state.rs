@@ -1,0 +1,90 @@
+//! What one store holds: the call, what it has used up, and the limiter that memories and tables ask.
+
+use std::sync::Arc;
+
+use keyport_egress::{Handles, Scrubber};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::call::{Call, LogLevel};
+use crate::engine::TICK;
+use crate::limits::CallLimits;
+use crate::log::{Lines, Sink};
+
+/// A guest went over a limit; the name is the limit's. Ends the guest.
+#[derive(Debug, thiserror::Error)]
+#[error("over the limit of {0}")]
+pub struct OverLimit(pub &'static str);
+
+/// Lives as long as one call.
+pub struct State {
+    /// The call. Its pass carries the call's own handles.
+    pub call: Call,
+    /// The limits of the call.
+    pub limits: CallLimits,
+    /// Where log lines go.
+    pub lines: Arc<Lines>,
+    /// HTTP requests so far.
+    pub requests: u32,
+    /// Uses of secrets so far.
+    pub placeholders: u32,
+    /// Ticks that the guest may still run.
+    pub ticks_left: u64,
+    /// Bytes of all linear memories together: a limit for each would be a limit for none.
+    memory: usize,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl State {
+    /// The state of a new call. The WASI context has nothing in it: no files, environment, arguments or sockets.
+    pub fn new(app: &str, mut call: Call, limits: CallLimits) -> Self {
+        // Placeholders are good for this call only, whatever the pass was used for before.
+        call.pass.handles = Handles::default();
+        let secrets = call.pass.credential.as_ref().map(|credential| &credential.scrub);
+        let scrubber = Scrubber::new(secrets.into_iter().flatten());
+        let lines = Arc::new(Lines::new(app, Arc::clone(&call.log), scrubber, &limits));
+        let wasi = WasiCtx::builder()
+            .stdout(Sink::new(Arc::clone(&lines), LogLevel::Debug))
+            .stderr(Sink::new(Arc::clone(&lines), LogLevel::Warn))
+            .max_random_size(limits.random_bytes)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resources);
+        let ticks = limits.cpu.as_nanos() / TICK.as_nanos();
+        Self {
+            call,
+            limits,
+            lines,
+            requests: 0,
+            placeholders: 0,
+            ticks_left: u64::try_from(ticks).unwrap_or(u64::MAX).max(1),
+            memory: 0,
+            wasi,
+            table,
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Growth beyond a limit ends the guest instead of telling it: it could only trap, and the limit would go unnamed.
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.memory_bytes {
+            return Err(OverLimit("memory").into());
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limits.table_elements { Err(OverLimit("table elements").into()) } else { Ok(true) }
+    }
+}
