@@ -26,7 +26,9 @@ pub enum HostError {
     #[error("`{0}` must use https; write the host alone or `https://host`")]
     Scheme(String),
     /// A path, query, user-info or other thing that is not a host.
-    #[error("`{0}` is not a host; write it like `api.example.com`, `*.example.com` or `example.com:8443`")]
+    #[error(
+        "`{0}` is not a host; write it like `api.example.com`, `*.example.com` or `example.com:8443`"
+    )]
     NotAHost(String),
     /// `*` anywhere but as the whole first label, or over too short a suffix.
     #[error("`{0}` is too wide; `*.` must be followed by a name of at least two parts")]
@@ -45,7 +47,9 @@ impl HostPattern {
         if url.scheme() != "https" {
             return Err(HostError::Scheme(url.as_str().to_owned()));
         }
-        let host = url.host_str().ok_or_else(|| HostError::NotAHost(url.as_str().to_owned()))?;
+        let host = url
+            .host_str()
+            .ok_or_else(|| HostError::NotAHost(url.as_str().to_owned()))?;
         Ok(Self {
             any_sub: false,
             host: host.to_owned(),
@@ -56,7 +60,9 @@ impl HostPattern {
     /// Whether a URL's scheme, host and port are covered. User-info is never covered.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {
-        let Some(host) = url.host_str() else { return false };
+        let Some(host) = url.host_str() else {
+            return false;
+        };
         if url.scheme() != "https"
             || !url.username().is_empty()
             || url.password().is_some()
@@ -83,7 +89,9 @@ impl HostPattern {
             (false, false) => self.host == other.host,
             (false, true) => false,
             (true, false) => other.host.ends_with(&format!(".{}", self.host)),
-            (true, true) => self.host == other.host || other.host.ends_with(&format!(".{}", self.host)),
+            (true, true) => {
+                self.host == other.host || other.host.ends_with(&format!(".{}", self.host))
+            }
         }
     }
 
@@ -136,7 +144,11 @@ impl FromStr for HostPattern {
         if port == 0 {
             return Err(HostError::Port(text.to_owned()));
         }
-        Ok(Self { any_sub, host: host.to_string(), port })
+        Ok(Self {
+            any_sub,
+            host: host.to_string(),
+            port,
+        })
     }
 }
 
@@ -204,7 +216,11 @@ impl AllowedHosts {
     /// The patterns of `self` that nothing in `other` covers: what an update would add to what was consented to.
     #[must_use]
     pub fn beyond(&self, other: &Self) -> Vec<HostPattern> {
-        self.0.iter().filter(|p| !other.0.iter().any(|o| o.covers(p))).cloned().collect()
+        self.0
+            .iter()
+            .filter(|p| !other.0.iter().any(|o| o.covers(p)))
+            .cloned()
+            .collect()
     }
 }
 
@@ -220,7 +236,11 @@ impl FromStr for AllowedHosts {
     type Err = HostError;
 
     fn from_str(text: &str) -> Result<Self, HostError> {
-        text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::parse).collect()
+        text.split(',')
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+            .map(str::parse)
+            .collect()
     }
 }
 
@@ -242,7 +262,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn allows(pattern: &str, url: &str) -> bool {
-        pattern.parse::<HostPattern>().unwrap().allows(&Url::parse(url).unwrap())
+        pattern
+            .parse::<HostPattern>()
+            .unwrap()
+            .allows(&Url::parse(url).unwrap())
     }
 
     #[test]
@@ -253,11 +276,23 @@ mod tests {
             ("API.example.com", "https://api.example.com/", true),
             ("https://api.example.com", "https://api.example.com/", true),
             ("api.example.com", "https://api.example.com:8443/", false),
-            ("api.example.com:8443", "https://api.example.com:8443/", true),
+            (
+                "api.example.com:8443",
+                "https://api.example.com:8443/",
+                true,
+            ),
             ("api.example.com:8443", "https://api.example.com/", false),
             ("api.example.com", "http://api.example.com/", false),
-            ("api.example.com", "https://api.example.com.evil.example/", false),
-            ("api.example.com", "https://evil.example/api.example.com", false),
+            (
+                "api.example.com",
+                "https://api.example.com.evil.example/",
+                false,
+            ),
+            (
+                "api.example.com",
+                "https://evil.example/api.example.com",
+                false,
+            ),
             ("api.example.com", "https://u@api.example.com/", false),
             ("api.example.com", "https://u:p@api.example.com/", false),
             ("api.example.com", "https://api.example.com./", false),
@@ -277,10 +312,23 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused_with_advice() {
         for (bad, want) in [
-            ("http://a.example", "https"), ("ftp://a.example", "https"), ("a.example/path", "not a host"), ("u@a.example", "not a host"),
-            ("", "not a host"), ("*", "too wide"), ("*.com", "too wide"), ("a.*.example", "too wide"), ("**.example.com", "too wide"),
-            ("a.example:0", "port"), ("a.example:99999", "port"), ("a b.example", "not a host"), ("a.example\\b", "not a host"),
-            ("a..example", "not a host"), ("a.example.", "not a host"), ("*.127.0.0.1", "too wide"), ("a.example?x", "not a host"),
+            ("http://a.example", "https"),
+            ("ftp://a.example", "https"),
+            ("a.example/path", "not a host"),
+            ("u@a.example", "not a host"),
+            ("", "not a host"),
+            ("*", "too wide"),
+            ("*.com", "too wide"),
+            ("a.*.example", "too wide"),
+            ("**.example.com", "too wide"),
+            ("a.example:0", "port"),
+            ("a.example:99999", "port"),
+            ("a b.example", "not a host"),
+            ("a.example\\b", "not a host"),
+            ("a..example", "not a host"),
+            ("a.example.", "not a host"),
+            ("*.127.0.0.1", "too wide"),
+            ("a.example?x", "not a host"),
             ("{{ fields.x }}", "not a host"),
         ] {
             let error = bad.parse::<HostPattern>().unwrap_err().to_string();
@@ -293,13 +341,18 @@ mod tests {
         let list: AllowedHosts = "a.example, *.b.example:8443,a.example".parse().unwrap();
         assert_eq!(list.to_string(), "a.example, *.b.example:8443");
         assert_eq!(list.to_string().parse::<AllowedHosts>().unwrap(), list);
-        assert!(AllowedHosts::none().is_empty() && !AllowedHosts::none().allows(&Url::parse("https://a.example").unwrap()));
+        assert!(
+            AllowedHosts::none().is_empty()
+                && !AllowedHosts::none().allows(&Url::parse("https://a.example").unwrap())
+        );
     }
 
     #[test]
     fn a_wider_list_shows_what_it_adds() {
         let old: AllowedHosts = "*.example.com, a.other.example".parse().unwrap();
-        let new: AllowedHosts = "x.example.com, *.y.example.com, b.other.example, *.other.example".parse().unwrap();
+        let new: AllowedHosts = "x.example.com, *.y.example.com, b.other.example, *.other.example"
+            .parse()
+            .unwrap();
         let added: Vec<String> = new.beyond(&old).iter().map(ToString::to_string).collect();
         assert_eq!(added, ["b.other.example", "*.other.example"]);
     }

@@ -30,9 +30,7 @@ pub struct PlainResponse {
 }
 
 /// How the body of an answer is written.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decode {
     /// JSON, with or without a byte order mark.
@@ -57,7 +55,10 @@ impl PlainResponse {
     /// The body as JSON, or `None` if it is not JSON. A byte order mark is skipped.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
-        let bytes = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+        let bytes = self
+            .body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.body);
         serde_json::from_slice(bytes).ok()
     }
 

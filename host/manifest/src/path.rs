@@ -39,7 +39,10 @@ impl JsonPath {
                 "it must start with `$`".to_owned()
             },
         })?;
-        Ok(Self { source: source.to_owned(), parsed })
+        Ok(Self {
+            source: source.to_owned(),
+            parsed,
+        })
     }
 
     /// The text it was parsed from.
@@ -142,8 +145,14 @@ mod tests {
     fn a_path_holds_only_for_values_that_say_something() {
         let doc = json!({"a": 0, "n": null, "f": false, "e": "", "l": [], "o": {}, "t": "x"});
         for (p, expected) in [
-            ("$.a", true), ("$.t", true), ("$.n", false), ("$.f", false),
-            ("$.e", false), ("$.l", false), ("$.o", false), ("$.missing", false),
+            ("$.a", true),
+            ("$.t", true),
+            ("$.n", false),
+            ("$.f", false),
+            ("$.e", false),
+            ("$.l", false),
+            ("$.o", false),
+            ("$.missing", false),
         ] {
             assert_eq!(path(p).holds(&doc), expected, "{p}");
         }
@@ -152,8 +161,14 @@ mod tests {
     #[test]
     fn singular_paths_are_told_from_those_that_select_many() {
         for (p, singular) in [
-            ("$", true), ("$.a.b[0]", true), ("$['a.b,c*']", true),
-            ("$.a[*]", false), ("$..a", false), ("$.a[0:2]", false), ("$[?@.x]", false), ("$[0,1]", false),
+            ("$", true),
+            ("$.a.b[0]", true),
+            ("$['a.b,c*']", true),
+            ("$.a[*]", false),
+            ("$..a", false),
+            ("$.a[0:2]", false),
+            ("$[?@.x]", false),
+            ("$[0,1]", false),
         ] {
             assert_eq!(path(p).is_singular(), singular, "{p}");
         }
@@ -162,6 +177,9 @@ mod tests {
     #[test]
     fn a_path_without_its_dollar_says_so() {
         let error = JsonPath::parse("user.id").unwrap_err().to_string();
-        assert_eq!(error, "`user.id` is not a JSONPath (RFC 9535): it must start with `$`");
+        assert_eq!(
+            error,
+            "`user.id` is not a JSONPath (RFC 9535): it must start with `$`"
+        );
     }
 }

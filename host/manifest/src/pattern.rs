@@ -30,8 +30,14 @@ impl Pattern {
                 .build()
                 .map_err(|e| {
                     let text = e.to_string();
-                    let reason = text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("invalid");
-                    format!("the pattern does not compile: {}", reason.trim_start_matches("error: "))
+                    let reason = text
+                        .lines()
+                        .rfind(|l| !l.trim().is_empty())
+                        .unwrap_or("invalid");
+                    format!(
+                        "the pattern does not compile: {}",
+                        reason.trim_start_matches("error: ")
+                    )
                 })
         };
         Ok(Self {
@@ -99,7 +105,11 @@ mod tests {
 
     #[test]
     fn look_around_and_bombs_are_refused_with_a_reason() {
-        assert!(Pattern::parse("(?=a)b").unwrap_err().contains("look-around"));
+        assert!(
+            Pattern::parse("(?=a)b")
+                .unwrap_err()
+                .contains("look-around")
+        );
         assert!(Pattern::parse("(a{1000}){1000}").is_err());
     }
 }

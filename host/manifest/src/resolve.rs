@@ -35,7 +35,11 @@ impl ResolvedApi {
     /// The hosts that get a credential. `base_url`'s host gets the main one.
     #[must_use]
     pub fn audience(&self, credential: &CredentialRef) -> AllowedHosts {
-        self.audiences.iter().filter(|(c, _)| c == credential).map(|(_, p)| p.clone()).collect()
+        self.audiences
+            .iter()
+            .filter(|(c, _)| c == credential)
+            .map(|(_, p)| p.clone())
+            .collect()
     }
 }
 
@@ -60,7 +64,10 @@ impl Endpoints {
     #[must_use]
     pub fn secret_origins(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for url in [Some(&self.token), Some(&self.refresh), self.revoke.as_ref()].into_iter().flatten() {
+        for url in [Some(&self.token), Some(&self.refresh), self.revoke.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let origin = url.origin().ascii_serialization();
             if !all.contains(&origin) {
                 all.push(origin);
@@ -115,14 +122,24 @@ impl Manifest {
         for (name, template) in &self.api.query {
             query.push((name.clone(), template.render(&scope, Slot::Raw)?));
         }
-        Ok(ResolvedApi { base_url, hosts, headers, query, audiences })
+        Ok(ResolvedApi {
+            base_url,
+            hosts,
+            headers,
+            query,
+            audiences,
+        })
     }
 
     /// The OAuth endpoints of a connection; `None` where the method does not exist or is not OAuth.
     ///
     /// # Errors
     /// As [`Manifest::resolve`].
-    pub fn endpoints(&self, method: &str, scope: &Scope) -> Result<Option<Endpoints>, ResolveError> {
+    pub fn endpoints(
+        &self,
+        method: &str,
+        scope: &Scope,
+    ) -> Result<Option<Endpoints>, ResolveError> {
         match self.auth.get(method).and_then(|m| m.oauth2()) {
             Some(oauth) => oauth.endpoints(&self.checked(scope)?).map(Some),
             None => Ok(None),
@@ -138,7 +155,10 @@ impl Manifest {
         let mut scope = Scope::new();
         scope.set("fields", Value::Object(Map::new()));
         for field in self.fields.iter().filter(|f| !f.secret) {
-            let text = typed.get(&field.id).and_then(Value::as_str).unwrap_or_default();
+            let text = typed
+                .get(&field.id)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             scope.set_value("fields", &field.id, Value::String(field.parse(text)?));
         }
         Ok(scope)
@@ -148,14 +168,21 @@ impl Manifest {
     fn checked(&self, scope: &Scope) -> Result<Scope, ResolveError> {
         let mut out = scope.clone();
         for field in &self.fields {
-            let given = scope.get("fields", &field.id).and_then(Value::as_str).map(str::to_owned);
+            let given = scope
+                .get("fields", &field.id)
+                .and_then(Value::as_str)
+                .map(str::to_owned);
             if let Some(text) = given {
                 out.set_value("fields", &field.id, Value::String(field.parse(&text)?));
             } else if let Some(default) = &field.default {
                 out.set_value("fields", &field.id, Value::String(default.clone()));
             }
         }
-        let captures = self.auth.values().filter_map(|m| m.oauth2()).flat_map(|o| &o.capture);
+        let captures = self
+            .auth
+            .values()
+            .filter_map(|m| m.oauth2())
+            .flat_map(|o| &o.capture);
         for (id, capture) in captures.filter(|(_, c)| c.format.is_host_safe()) {
             if let Some(text) = scope.get("capture", id).and_then(Value::as_str)
                 && capture.check(text).is_none()
@@ -194,7 +221,11 @@ impl Oauth2 {
                 Some(template) => {
                     let url = url_of(template, scope)?;
                     let text = template.render(scope, Slot::Raw)?;
-                    Some(if Url::parse(&text).ok().as_ref() == Some(&url) { text } else { url.into() })
+                    Some(if Url::parse(&text).ok().as_ref() == Some(&url) {
+                        text
+                    } else {
+                        url.into()
+                    })
                 }
                 None => None,
             },
@@ -208,7 +239,9 @@ impl Oauth2 {
 /// # Errors
 /// See [`ResolveError`].
 pub fn url_of(template: &Template, scope: &Scope) -> Result<Url, ResolveError> {
-    let bad = || ResolveError::NotAUrl { template: template.source().to_owned() };
+    let bad = || ResolveError::NotAUrl {
+        template: template.source().to_owned(),
+    };
     let (text, authority) = render_url(template, scope)?;
     let url = Url::parse(&text).map_err(|_| bad())?;
     let same_host = match authority.rsplit_once(':') {
@@ -217,7 +250,10 @@ pub fn url_of(template: &Template, scope: &Scope) -> Result<Url, ResolveError> {
         }
         _ => url.host_str() == Some(authority.as_str()) && url.port_or_known_default() == Some(443),
     };
-    let clean = url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && same_host;
+    let clean = url.scheme() == "https"
+        && url.username().is_empty()
+        && url.password().is_none()
+        && same_host;
     if clean { Ok(url) } else { Err(bad()) }
 }
 
@@ -247,7 +283,12 @@ pub(crate) fn url_part(before: &str) -> UrlPart {
         _ if before.starts_with('\u{1}') => before,
         _ => return UrlPart::Elsewhere,
     };
-    if rest.contains('#') || rest.split(['/', '?']).next().is_some_and(|a| a.contains('@')) {
+    if rest.contains('#')
+        || rest
+            .split(['/', '?'])
+            .next()
+            .is_some_and(|a| a.contains('@'))
+    {
         UrlPart::Elsewhere
     } else if rest.contains('?') {
         UrlPart::Query
@@ -259,6 +300,7 @@ pub(crate) fn url_part(before: &str) -> UrlPart {
 }
 
 /// The parts of a URL that each hole of a template stands in, with the text right after it.
+#[cfg(feature = "yaml")]
 pub(crate) fn url_holes(template: &Template) -> Vec<(String, UrlPart)> {
     let mut before = String::new();
     let mut holes = Vec::new();
@@ -275,7 +317,9 @@ pub(crate) fn url_holes(template: &Template) -> Vec<(String, UrlPart)> {
 }
 
 fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), ResolveError> {
-    let bad = || ResolveError::NotAUrl { template: template.source().to_owned() };
+    let bad = || ResolveError::NotAUrl {
+        template: template.source().to_owned(),
+    };
     let mut shape = String::new();
     let mut text = String::new();
     for part in template.parts() {
@@ -299,7 +343,11 @@ fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), Re
         }
     }
     let rest = text.strip_prefix("https://").ok_or_else(bad)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
+    let authority = rest
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let path = rest.get(authority.len()..).unwrap_or_default();
     let path = path.split(['?', '#']).next().unwrap_or_default();
     if path.split('/').any(|s| s == "." || s == "..") {
@@ -311,7 +359,9 @@ fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), Re
 /// Host entries are labels under a suffix, or a whole host or origin.
 fn host_slot(template: &Template) -> Slot {
     match template.parts().first() {
-        Some(Part::Expr { source, .. }) if template.lone_expression() == Some(source.as_str()) => Slot::Raw,
+        Some(Part::Expr { source, .. }) if template.lone_expression() == Some(source.as_str()) => {
+            Slot::Raw
+        }
         _ => Slot::Host,
     }
 }

@@ -31,7 +31,10 @@ impl Scope {
 
     /// Sets one value of a root; makes the root if need be.
     pub fn set_value(&mut self, root: &str, name: &str, value: Value) -> &mut Self {
-        let entry = self.roots.entry(root.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+        let entry = self
+            .roots
+            .entry(root.to_owned())
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(map) = entry {
             map.insert(name.to_owned(), value);
         } else {
@@ -67,7 +70,8 @@ impl Scope {
         let mut seen = std::collections::BTreeMap::new();
         for r in refs {
             if let Some(value) = self.roots.get(&r.root) {
-                seen.entry(r.root.clone()).or_insert_with(|| minijinja::Value::from(minijinja::value::Serde(value)));
+                seen.entry(r.root.clone())
+                    .or_insert_with(|| minijinja::Value::from(minijinja::value::Serde(value)));
             }
         }
         minijinja::Value::from(seen)

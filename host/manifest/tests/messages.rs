@@ -1,5 +1,10 @@
 //! What an author is told: every case in `cases/` against its snapshot, and every rule in at least one case.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may be blunt")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may be blunt"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +14,10 @@ use keyport_manifest::{FolderFacts, Report, check};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut all: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     all.retain(|p| p.extension().is_some_and(|e| e == "yaml"));
     all.sort();
     all
@@ -20,7 +28,10 @@ fn every_wrong_manifest_is_told_what_is_wrong_with_it() {
     for case in cases() {
         let name = case.file_stem().unwrap().to_string_lossy().into_owned();
         let yaml = fs::read_to_string(&case).unwrap();
-        insta::assert_snapshot!(name.as_str(), check(&format!("{name}.yaml"), &yaml, None).render(&yaml));
+        insta::assert_snapshot!(
+            name.as_str(),
+            check(&format!("{name}.yaml"), &yaml, None).render(&yaml, false)
+        );
     }
 }
 
@@ -68,7 +79,7 @@ fn folder_report(facts: &FolderFacts) -> Report {
 
 #[test]
 fn a_good_folder_has_nothing_said_about_it() {
-    assert_eq!(folder_report(&facts()).render(GOOD), "");
+    assert_eq!(folder_report(&facts()).render(GOOD, false), "");
 }
 
 #[test]
@@ -78,10 +89,12 @@ fn what_lies_beside_the_manifest_is_checked_too() {
         logo: Some(LOGO.replace("<path", "<script>alert(1)</script><path")),
         fixtures: vec![(
             "test.yaml".into(),
-            FIXTURES.replace("label: Ann", "label: Bob").replace("needs_reconnect", "rate_limited"),
+            FIXTURES
+                .replace("label: Ann", "label: Bob")
+                .replace("needs_reconnect", "rate_limited"),
         )],
     };
-    insta::assert_snapshot!("folder", folder_report(&wrong).render(GOOD));
+    insta::assert_snapshot!("folder", folder_report(&wrong).render(GOOD, false));
 }
 
 #[test]
@@ -97,15 +110,31 @@ fn a_logo_that_does_more_than_draw_is_refused() {
         ("<path", "<a xlink:href=\"javascript:alert(1)\"/><path"),
         ("<path", "<style>@import 'x'</style><path"),
         ("<svg", "<!DOCTYPE svg><svg"),
-        ("<path", "<set attributeName=\"href\" to=\"javascript:x\"/><path"),
+        (
+            "<path",
+            "<set attributeName=\"href\" to=\"javascript:x\"/><path",
+        ),
         ("viewBox=\"0 0 24 24\"", ""),
     ] {
         let logo = LOGO.replacen(from, to, 1);
         assert_ne!(logo, LOGO);
-        let report = folder_report(&FolderFacts { logo: Some(logo.clone()), ..facts() });
-        assert_eq!(report.findings.iter().map(|f| f.rule).collect::<Vec<_>>(), ["V71"], "{logo}");
+        let report = folder_report(&FolderFacts {
+            logo: Some(logo.clone()),
+            ..facts()
+        });
+        assert_eq!(
+            report.findings.iter().map(|f| f.rule).collect::<Vec<_>>(),
+            ["V71"],
+            "{logo}"
+        );
     }
-    assert!(folder_report(&FolderFacts { logo: None, ..facts() }).has_errors());
+    assert!(
+        folder_report(&FolderFacts {
+            logo: None,
+            ..facts()
+        })
+        .has_errors()
+    );
 }
 
 #[test]
@@ -113,15 +142,33 @@ fn a_fixture_that_is_not_one_is_told_in_its_own_file() {
     for (broken, want) in [
         ("just text", "a fixture file is a list"),
         ("- name: x", "missing field"),
-        (&*FIXTURES.replace("origin: constructed", "origin: dreamt"), "unknown variant `dreamt`"),
-        (&*FIXTURES.replace("for: test", "for: { action: nope }"), "there is no action `nope`"),
-        (&*FIXTURES.replace("for: test", "for: { token: key }"), "no OAuth way to sign in `key`"),
-        (&*FIXTURES.replace("means: needs", "mean: needs"), "there is no `mean` to expect"),
+        (
+            &*FIXTURES.replace("origin: constructed", "origin: dreamt"),
+            "unknown variant `dreamt`",
+        ),
+        (
+            &*FIXTURES.replace("for: test", "for: { action: nope }"),
+            "there is no action `nope`",
+        ),
+        (
+            &*FIXTURES.replace("for: test", "for: { token: key }"),
+            "no OAuth way to sign in `key`",
+        ),
+        (
+            &*FIXTURES.replace("means: needs", "mean: needs"),
+            "there is no `mean` to expect",
+        ),
         ("- &a x\n- *a", "aliases"),
     ] {
-        let report = folder_report(&FolderFacts { fixtures: vec![("t.yaml".into(), broken.to_owned())], ..facts() });
+        let report = folder_report(&FolderFacts {
+            fixtures: vec![("t.yaml".into(), broken.to_owned())],
+            ..facts()
+        });
         assert!(
-            report.findings.iter().any(|f| f.rule == "V95" && f.message.contains(want)),
+            report
+                .findings
+                .iter()
+                .any(|f| f.rule == "V95" && f.message.contains(want)),
             "{want}: {:?}",
             report.findings
         );
@@ -136,16 +183,20 @@ fn bombs_are_refused_before_they_are_read() {
     for yaml in [deep.as_str(), large.as_str(), lol] {
         let report = check("bomb.yaml", yaml, None);
         assert!(report.manifest.is_none());
-        assert!(report.findings.iter().any(|f| f.rule == "V08"), "{:?}", report.findings);
+        assert!(
+            report.findings.iter().any(|f| f.rule == "V08"),
+            "{:?}",
+            report.findings
+        );
     }
 }
 
 #[test]
 fn every_rule_that_is_listed_fires_somewhere() {
     let listed: BTreeSet<&str> = [
-        "V01", "V02", "V03", "V05", "V08", "V09", "V13", "V14", "V15", "V16", "V17", "V18", "V20", "V22", "V23", "V24", "V25",
-        "V31", "V32", "V33", "V34", "V37", "V40", "V41", "V42", "V43", "V46", "V47", "V51", "V58", "V61", "V65", "V66", "V71",
-        "V95",
+        "V01", "V02", "V03", "V05", "V08", "V09", "V13", "V14", "V15", "V16", "V17", "V18", "V20",
+        "V22", "V23", "V24", "V25", "V31", "V32", "V33", "V34", "V37", "V40", "V41", "V42", "V43",
+        "V46", "V47", "V51", "V58", "V61", "V65", "V66", "V71", "V95",
     ]
     .into();
     let mut fired: BTreeSet<&str> = cases()
@@ -153,7 +204,10 @@ fn every_rule_that_is_listed_fires_somewhere() {
         .flat_map(|c| check("x", &fs::read_to_string(c).unwrap(), None).findings)
         .map(|f| f.rule)
         .collect();
-    let bare = FolderFacts { name: "akme".into(), ..FolderFacts::default() };
+    let bare = FolderFacts {
+        name: "akme".into(),
+        ..FolderFacts::default()
+    };
     fired.extend(folder_report(&bare).findings.iter().map(|f| f.rule));
     assert_eq!(fired, listed);
 }

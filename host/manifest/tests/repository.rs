@@ -1,5 +1,10 @@
 //! The manifests of this repository: they pass every check, fixtures included, and survive being written out again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may be blunt")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may be blunt"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,26 +13,14 @@ use keyport_manifest::{FolderFacts, Manifest, check, parse};
 
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
-    let mut all: Vec<PathBuf> =
-        fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let mut all: Vec<PathBuf> = fs::read_dir(root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_dir())
+        .collect();
     all.sort();
     assert!(all.len() >= 10, "the repository has its apps");
     all
-}
-
-fn facts(folder: &Path) -> FolderFacts {
-    let mut fixtures: Vec<(String, String)> = fs::read_dir(folder.join("fixtures"))
-        .into_iter()
-        .flatten()
-        .map(|e| e.unwrap().path())
-        .map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&p).unwrap()))
-        .collect();
-    fixtures.sort();
-    FolderFacts {
-        name: folder.file_name().unwrap().to_string_lossy().into_owned(),
-        logo: fs::read_to_string(folder.join("logo.svg")).ok(),
-        fixtures,
-    }
 }
 
 #[test]
@@ -35,8 +28,13 @@ fn every_app_here_passes_every_check() {
     let mut found = String::new();
     for folder in folders() {
         let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
-        let facts = facts(&folder);
-        found += &check(&format!("{}/manifest.yaml", facts.name), &yaml, Some(&facts)).render(&yaml);
+        let facts = FolderFacts::read(&folder);
+        found += &check(
+            &format!("{}/manifest.yaml", facts.name),
+            &yaml,
+            Some(&facts),
+        )
+        .render(&yaml, false);
     }
     assert!(found.is_empty(), "\n{found}");
 }
@@ -45,11 +43,14 @@ fn every_app_here_passes_every_check() {
 fn a_manifest_survives_being_written_out_and_read_again() {
     for folder in folders() {
         let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
-        let manifest = parse("manifest.yaml", &yaml).unwrap_or_else(|f| panic!("{}: {f:?}", folder.display()));
+        let manifest =
+            parse("manifest.yaml", &yaml).unwrap_or_else(|f| panic!("{}: {f:?}", folder.display()));
         let written = serde_yaml::to_string(&serde_json::to_value(&manifest).unwrap()).unwrap();
-        let again = parse("again.yaml", &written).unwrap_or_else(|f| panic!("{}: {f:?}\n{written}", folder.display()));
+        let again = parse("again.yaml", &written)
+            .unwrap_or_else(|f| panic!("{}: {f:?}\n{written}", folder.display()));
         assert_eq!(again, manifest, "{}", folder.display());
-        let through_json: Manifest = serde_json::from_str(&serde_json::to_string(&manifest).unwrap()).unwrap();
+        let through_json: Manifest =
+            serde_json::from_str(&serde_json::to_string(&manifest).unwrap()).unwrap();
         assert_eq!(through_json, manifest);
     }
 }
@@ -57,7 +58,11 @@ fn a_manifest_survives_being_written_out_and_read_again() {
 #[test]
 fn what_a_guest_sees_says_nothing_of_signing_in() {
     for folder in folders() {
-        let manifest = parse("m.yaml", &fs::read_to_string(folder.join("manifest.yaml")).unwrap()).unwrap();
+        let manifest = parse(
+            "m.yaml",
+            &fs::read_to_string(folder.join("manifest.yaml")).unwrap(),
+        )
+        .unwrap();
         for method in manifest.auth.keys() {
             let view = keyport_manifest::guest_view_for(&manifest, method);
             let keys: Vec<&String> = view.as_object().unwrap().keys().collect();

@@ -86,8 +86,18 @@ impl<'de> Deserialize<'de> for HostEntry {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         super::text::short_or_long(
             d,
-            |host: Template| Ok(Self { host, credential: CredentialRef::Main }),
-            |full: HostEntryFull| Ok(Self { host: full.host, credential: full.credential }),
+            |host: Template| {
+                Ok(Self {
+                    host,
+                    credential: CredentialRef::Main,
+                })
+            },
+            |full: HostEntryFull| {
+                Ok(Self {
+                    host: full.host,
+                    credential: full.credential,
+                })
+            },
         )
     }
 }
@@ -96,7 +106,10 @@ impl From<HostEntry> for HostEntryText {
     fn from(entry: HostEntry) -> Self {
         match entry.credential {
             CredentialRef::Main => Self::Short(entry.host),
-            credential => Self::Long(HostEntryFull { host: entry.host, credential }),
+            credential => Self::Long(HostEntryFull {
+                host: entry.host,
+                credential,
+            }),
         }
     }
 }

@@ -69,16 +69,29 @@ impl Manifest {
     /// The test that applies to a way of signing in: its own, or the app's.
     #[must_use]
     pub fn test_for(&self, method: &str) -> &Test {
-        self.auth.get(method).and_then(AuthMethod::test).unwrap_or(&self.test)
+        self.auth
+            .get(method)
+            .and_then(AuthMethod::test)
+            .unwrap_or(&self.test)
     }
 
     /// Names (lower case) of every header that the host fills in for a way of signing in: fixed ones and credentials.
     /// A guest may not set them.
     #[must_use]
     pub fn reserved_headers(&self, method: &str) -> Vec<String> {
-        let mut names: Vec<String> = self.api.headers.keys().map(|n| n.to_ascii_lowercase()).collect();
+        let mut names: Vec<String> = self
+            .api
+            .headers
+            .keys()
+            .map(|n| n.to_ascii_lowercase())
+            .collect();
         if let Some(auth) = self.auth.get(method) {
-            names.extend(auth.injections().iter().filter(|i| i.place == super::Place::Header).map(|i| i.name.to_ascii_lowercase()));
+            names.extend(
+                auth.injections()
+                    .iter()
+                    .filter(|i| i.place == super::Place::Header)
+                    .map(|i| i.name.to_ascii_lowercase()),
+            );
         }
         names.sort();
         names.dedup();
@@ -87,7 +100,11 @@ impl Manifest {
 
     /// All fields that one way of signing in asks for: the app's, then its own.
     pub fn fields_for(&self, method: &str) -> impl Iterator<Item = &Field> {
-        let own = self.auth.get(method).map(AuthMethod::fields).unwrap_or_default();
+        let own = self
+            .auth
+            .get(method)
+            .map(AuthMethod::fields)
+            .unwrap_or_default();
         self.fields.iter().chain(own)
     }
 }
@@ -99,7 +116,9 @@ pub struct AppId(String);
 
 /// Why an app id was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an app id; use lower-case letters, digits and inner hyphens, starting with a letter, at most 63")]
+#[error(
+    "`{0}` is not an app id; use lower-case letters, digits and inner hyphens, starting with a letter, at most 63"
+)]
 pub struct AppIdError(String);
 
 impl AppId {
@@ -118,8 +137,14 @@ impl FromStr for AppId {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
             && !text.contains("--")
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if legal { Ok(Self(text.to_owned())) } else { Err(AppIdError(text.to_owned())) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if legal {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AppIdError(text.to_owned()))
+        }
     }
 }
 
@@ -163,11 +188,15 @@ impl TryFrom<String> for Component {
             return Ok(Self::Rest);
         }
         if text.contains('/') || text.ends_with(".wasm") {
-            let safe = !text.starts_with('/') && !text.contains('\\') && text.split('/').all(|s| s != "..");
+            let safe = !text.starts_with('/')
+                && !text.contains('\\')
+                && text.split('/').all(|s| s != "..");
             return if safe {
                 Ok(Self::Path(text))
             } else {
-                Err(format!("`{text}` leaves the app's folder; give a path inside it"))
+                Err(format!(
+                    "`{text}` leaves the app's folder; give a path inside it"
+                ))
             };
         }
         text.parse::<AppId>()

@@ -128,7 +128,12 @@ impl TryFrom<InjectText> for Inject {
             (None, Some(name)) => (Place::Query, name),
             _ => return Err("an injection goes to either a `header` or a `query` parameter"),
         };
-        Ok(Self { place, name, value: text.value, credential: text.credential })
+        Ok(Self {
+            place,
+            name,
+            value: text.value,
+            credential: text.credential,
+        })
     }
 }
 
@@ -138,7 +143,12 @@ impl From<Inject> for InjectText {
             Place::Header => (Some(inject.name), None),
             Place::Query => (None, Some(inject.name)),
         };
-        Self { header, query, value: inject.value, credential: inject.credential }
+        Self {
+            header,
+            query,
+            value: inject.value,
+            credential: inject.credential,
+        }
     }
 }
 
@@ -211,7 +221,9 @@ impl AuthMethod {
     #[must_use]
     pub fn injections(&self) -> Vec<Inject> {
         match self {
-            Self::Oauth2(m) if m.inject.is_empty() => vec![authorization("Bearer {{ token.access_token }}")],
+            Self::Oauth2(m) if m.inject.is_empty() => {
+                vec![authorization("Bearer {{ token.access_token }}")]
+            }
             Self::Oauth2(m) => m.inject.clone(),
             Self::ApiKey(m) => m.inject.clone(),
             Self::Basic(m) => vec![authorization(&format!(
@@ -239,7 +251,10 @@ fn known(source: &str) -> Template {
 }
 
 fn secret(id: &str, label: &str) -> Field {
-    Field { secret: true, ..public(id, label) }
+    Field {
+        secret: true,
+        ..public(id, label)
+    }
 }
 
 fn public(id: &str, label: &str) -> Field {
@@ -263,7 +278,10 @@ fn public(id: &str, label: &str) -> Field {
 }
 
 fn name_and_password() -> Vec<Field> {
-    vec![public("username", "User name"), secret("password", "Password")]
+    vec![
+        public("username", "User name"),
+        secret("password", "Password"),
+    ]
 }
 
 fn one_token() -> Vec<Field> {
@@ -295,28 +313,50 @@ mod tests {
 
     fn header(m: &AuthMethod, scope: &Scope) -> String {
         let all = m.injections();
-        let [one] = all.as_slice() else { panic!("one injection") };
-        assert_eq!((one.place, one.name.as_str()), (Place::Header, "Authorization"));
+        let [one] = all.as_slice() else {
+            panic!("one injection")
+        };
+        assert_eq!(
+            (one.place, one.name.as_str()),
+            (Place::Header, "Authorization")
+        );
         one.value.render(scope, Slot::Header).unwrap()
     }
 
     #[test]
     fn usual_injections_need_not_be_written() {
         let scope = Scope::new()
-            .with("credentials", json!({"username": "u", "password": "p:x", "token": "t"}))
+            .with(
+                "credentials",
+                json!({"username": "u", "password": "p:x", "token": "t"}),
+            )
             .with("token", json!({"access_token": "at"}));
-        assert_eq!(header(&method(json!({"type": "bearer", "label": "T"})), &scope), "Bearer t");
-        assert_eq!(header(&method(json!({"type": "basic", "label": "T"})), &scope), "Basic dTpwOng=");
+        assert_eq!(
+            header(&method(json!({"type": "bearer", "label": "T"})), &scope),
+            "Bearer t"
+        );
+        assert_eq!(
+            header(&method(json!({"type": "basic", "label": "T"})), &scope),
+            "Basic dTpwOng="
+        );
         let oauth = json!({"type": "oauth2", "label": "O", "authorize_url": "https://a.example/a", "token_url": "https://a.example/t"});
         assert_eq!(header(&method(oauth), &scope), "Bearer at");
     }
 
     #[test]
     fn basic_takes_a_name_composed_of_text_and_fields() {
-        let m = method(json!({"type": "basic", "label": "API token", "username": "{{ credentials.email }}/token",
-            "password": "{{ credentials.token }}", "fields": [{"id": "email", "label": "Email"}, {"id": "token", "label": "T", "secret": true}]}));
-        let scope = Scope::new().with("credentials", json!({"email": "a@b.example", "token": "k\"\\"}));
-        assert_eq!(header(&m, &scope), format!("Basic {}", base64("a@b.example/token:k\"\\")));
+        let m = method(
+            json!({"type": "basic", "label": "API token", "username": "{{ credentials.email }}/token",
+            "password": "{{ credentials.token }}", "fields": [{"id": "email", "label": "Email"}, {"id": "token", "label": "T", "secret": true}]}),
+        );
+        let scope = Scope::new().with(
+            "credentials",
+            json!({"email": "a@b.example", "token": "k\"\\"}),
+        );
+        assert_eq!(
+            header(&m, &scope),
+            format!("Basic {}", base64("a@b.example/token:k\"\\"))
+        );
     }
 
     fn base64(text: &str) -> String {
@@ -326,8 +366,19 @@ mod tests {
 
     #[test]
     fn an_unknown_key_or_kind_is_refused() {
-        assert!(serde_json::from_value::<AuthMethod>(json!({"type": "bearer", "label": "x", "tokn": "y"})).is_err());
-        assert!(serde_json::from_value::<AuthMethod>(json!({"type": "password", "label": "x"})).is_err());
-        assert!(serde_json::from_value::<Inject>(json!({"header": "a", "query": "b", "value": "c"})).is_err());
+        assert!(
+            serde_json::from_value::<AuthMethod>(
+                json!({"type": "bearer", "label": "x", "tokn": "y"})
+            )
+            .is_err()
+        );
+        assert!(
+            serde_json::from_value::<AuthMethod>(json!({"type": "password", "label": "x"}))
+                .is_err()
+        );
+        assert!(
+            serde_json::from_value::<Inject>(json!({"header": "a", "query": "b", "value": "c"}))
+                .is_err()
+        );
     }
 }

@@ -24,7 +24,9 @@ impl StatusSet {
     /// Whether a code is in the set.
     #[must_use]
     pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
+        self.0
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&status))
     }
 }
 
@@ -51,13 +53,19 @@ impl StatusText {
                     let base = u16::from(c - b'0') * 100;
                     Ok((base, base + 99))
                 }
-                _ => Err(format!("`{text}` is not a status; write 200, 2xx or a list of them")),
+                _ => Err(format!(
+                    "`{text}` is not a status; write 200, 2xx or a list of them"
+                )),
             },
         }
     }
 
     fn of(range: (u16, u16)) -> Self {
-        if range.0 == range.1 { Self::Code(range.0) } else { Self::Class(format!("{}xx", range.0 / 100)) }
+        if range.0 == range.1 {
+            Self::Code(range.0)
+        } else {
+            Self::Class(format!("{}xx", range.0 / 100))
+        }
     }
 }
 
@@ -80,13 +88,19 @@ impl<'de> Deserialize<'de> for StatusSet {
             }
             fn visit_u64<E: de::Error>(self, v: u64) -> Result<StatusSet, E> {
                 let code = u16::try_from(v).unwrap_or(0);
-                StatusText::Code(code).range().map(|r| StatusSet(vec![r])).map_err(E::custom)
+                StatusText::Code(code)
+                    .range()
+                    .map(|r| StatusSet(vec![r]))
+                    .map_err(E::custom)
             }
             fn visit_i64<E: de::Error>(self, v: i64) -> Result<StatusSet, E> {
                 self.visit_u64(u64::try_from(v).unwrap_or(0))
             }
             fn visit_str<E: de::Error>(self, v: &str) -> Result<StatusSet, E> {
-                StatusText::Class(v.to_owned()).range().map(|r| StatusSet(vec![r])).map_err(E::custom)
+                StatusText::Class(v.to_owned())
+                    .range()
+                    .map(|r| StatusSet(vec![r]))
+                    .map_err(E::custom)
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<StatusSet, A::Error> {
                 let mut ranges = Vec::new();
@@ -140,7 +154,13 @@ impl<'de> Deserialize<'de> for Condition {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         super::text::short_or_long(
             d,
-            |path: JsonPath| Ok(Self { path: Some(path), header: None, is: Is::Truthy }),
+            |path: JsonPath| {
+                Ok(Self {
+                    path: Some(path),
+                    header: None,
+                    is: Is::Truthy,
+                })
+            },
             Self::from_full,
         )
     }
@@ -154,7 +174,11 @@ struct ConditionFull {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     header: Option<String>,
     // `equals: null` asks for null; only an absent key asks for nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     equals: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matches: Option<Pattern>,
@@ -172,15 +196,27 @@ impl Condition {
             (Some(v), None, None) => Is::Equals(v),
             (None, Some(p), None) => Is::Matches(p),
             (None, None, Some(b)) => Is::Exists(b),
-            _ => return Err("a condition asks one thing: `equals`, `matches` or `exists`".to_owned()),
+            _ => {
+                return Err(
+                    "a condition asks one thing: `equals`, `matches` or `exists`".to_owned(),
+                );
+            }
         };
-        Ok(Self { path: full.path, header: full.header, is })
+        Ok(Self {
+            path: full.path,
+            header: full.header,
+            is,
+        })
     }
 }
 
 impl From<Condition> for ConditionText {
     fn from(c: Condition) -> Self {
-        let mut full = ConditionFull { path: c.path, header: c.header, ..ConditionFull::default() };
+        let mut full = ConditionFull {
+            path: c.path,
+            header: c.header,
+            ..ConditionFull::default()
+        };
         match c.is {
             Is::Truthy => {
                 if let Some(path) = full.path {
@@ -210,7 +246,9 @@ impl Condition {
             (None, None) => Vec::new(),
         };
         match &self.is {
-            Is::Truthy => found.iter().any(|v| v.as_str().is_none_or(|s| !s.is_empty())),
+            Is::Truthy => found
+                .iter()
+                .any(|v| v.as_str().is_none_or(|s| !s.is_empty())),
             Is::Equals(wanted) => found.contains(&wanted),
             Is::Matches(pattern) => found.iter().any(|v| match v {
                 Value::String(s) => pattern.finds(s),
@@ -262,7 +300,9 @@ impl FailureRule {
     /// Whether an answer is of this kind.
     #[must_use]
     pub fn fits(&self, response: &PlainResponse, body: &Value) -> bool {
-        self.status.as_ref().is_none_or(|s| s.contains(response.status))
+        self.status
+            .as_ref()
+            .is_none_or(|s| s.contains(response.status))
             && self.body.iter().all(|c| c.holds(response, body))
     }
 }
@@ -275,7 +315,10 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
 pub(crate) mod one_or_many {
     use serde::{Deserializer, Serialize, Serializer};
 
-    pub(crate) fn serialize<S: Serializer, T: Serialize>(items: &[T], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer, T: Serialize>(
+        items: &[T],
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
         match items {
             [one] => one.serialize(s),
             many => many.serialize(s),

@@ -92,7 +92,12 @@ impl<'de> Deserialize<'de> for Choice {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         super::text::short_or_long(
             d,
-            |value: String| Ok(Self { label: value.clone(), value }),
+            |value: String| {
+                Ok(Self {
+                    label: value.clone(),
+                    value,
+                })
+            },
             |ChoiceFull { value, label }| Ok(Self { value, label }),
         )
     }
@@ -103,7 +108,10 @@ impl From<Choice> for ChoiceText {
         if choice.label == choice.value {
             Self::Short(choice.value)
         } else {
-            Self::Long(ChoiceFull { value: choice.value, label: choice.label })
+            Self::Long(ChoiceFull {
+                value: choice.value,
+                label: choice.label,
+            })
         }
     }
 }
@@ -166,22 +174,28 @@ impl Format {
             Self::Origin => origin(text, suffixes),
             Self::Url => Url::parse(text)
                 .ok()
-                .filter(|u| u.scheme() == "https" && u.username().is_empty() && u.password().is_none())
+                .filter(|u| {
+                    u.scheme() == "https" && u.username().is_empty() && u.password().is_none()
+                })
                 .map(|u| u.to_string()),
             Self::Email => {
                 let (name, host) = text.rsplit_once('@')?;
                 let plain = |s: &str| !s.is_empty() && !s.contains(char::is_whitespace);
-                (plain(name) && !name.contains(':') && plain(host) && host.contains('.') && !host.starts_with('.'))
-                    .then(|| text.to_owned())
+                (plain(name)
+                    && !name.contains(':')
+                    && plain(host)
+                    && host.contains('.')
+                    && !host.starts_with('.'))
+                .then(|| text.to_owned())
             }
             Self::Uuid => {
                 let groups: Vec<&str> = text.split('-').collect();
                 let hex = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-                (hex && groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12])).then(|| text.to_ascii_lowercase())
+                (hex && groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12]))
+                    .then(|| text.to_ascii_lowercase())
             }
-            Self::Digits => {
-                (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
-            }
+            Self::Digits => (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| text.to_owned()),
         }
     }
 
@@ -212,8 +226,15 @@ fn is_public_name(host: &str) -> bool {
 fn ends_well(host: &str, suffixes: &[String]) -> bool {
     suffixes.is_empty()
         || suffixes.iter().any(|s| match s.strip_prefix('.') {
-            Some(_) => host.strip_suffix(s.as_str()).is_some_and(|left| !left.is_empty()),
-            None => host == s || host.strip_suffix(s.as_str()).is_some_and(|left| left.ends_with('.')),
+            Some(_) => host
+                .strip_suffix(s.as_str())
+                .is_some_and(|left| !left.is_empty()),
+            None => {
+                host == s
+                    || host
+                        .strip_suffix(s.as_str())
+                        .is_some_and(|left| left.ends_with('.'))
+            }
         })
 }
 
@@ -222,15 +243,24 @@ fn origin(text: &str, suffixes: &[String]) -> Option<String> {
     if text.contains(['\\', '@', '?', '#', '%']) || text.contains(char::is_whitespace) {
         return None;
     }
-    let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("https://{text}")
+    };
     let url = Url::parse(&full).ok()?;
-    if url.scheme() != "https" || !matches!(url.path(), "" | "/") || full.matches("://").count() != 1 {
+    if url.scheme() != "https"
+        || !matches!(url.path(), "" | "/")
+        || full.matches("://").count() != 1
+    {
         return None;
     }
     match url.host()? {
         // Single-label intranet names and addresses are a self-hosted affair: only where no suffix is demanded.
         url::Host::Domain(host) => {
-            let labels = host.split('.').all(is_label) && host != "localhost" && !host.ends_with(".localhost");
+            let labels = host.split('.').all(is_label)
+                && host != "localhost"
+                && !host.ends_with(".localhost");
             (labels && ends_well(host, suffixes)).then_some(())?;
         }
         url::Host::Ipv4(_) | url::Host::Ipv6(_) => suffixes.is_empty().then_some(())?,
@@ -248,7 +278,9 @@ pub enum FieldError {
         label: String,
     },
     /// Control characters.
-    #[error("{label} contains a line break or another invisible character; copy it again without it")]
+    #[error(
+        "{label} contains a line break or another invisible character; copy it again without it"
+    )]
     Invisible {
         /// The field's label.
         label: String,
@@ -282,9 +314,17 @@ impl Field {
             text = self.default.as_deref().unwrap_or_default();
         }
         if text.is_empty() {
-            return if self.required { Err(FieldError::Missing { label: label() }) } else { Ok(String::new()) };
+            return if self.required {
+                Err(FieldError::Missing { label: label() })
+            } else {
+                Ok(String::new())
+            };
         }
-        let limit = if self.multiline { 4 * MAX_VALUE } else { MAX_VALUE };
+        let limit = if self.multiline {
+            4 * MAX_VALUE
+        } else {
+            MAX_VALUE
+        };
         if text.len() > limit {
             return Err(FieldError::TooLong { label: label() });
         }
@@ -298,10 +338,13 @@ impl Field {
         if self.format == Format::DnsLabel {
             text = self.without_affixes(text);
         }
-        let value = self.format.normalise(text, &self.suffixes).ok_or_else(|| FieldError::Shape {
-            label: label(),
-            want: self.want(),
-        })?;
+        let value =
+            self.format
+                .normalise(text, &self.suffixes)
+                .ok_or_else(|| FieldError::Shape {
+                    label: label(),
+                    want: self.want(),
+                })?;
         if self.pattern.as_ref().is_some_and(|p| !p.matches(&value)) {
             return Err(FieldError::Shape {
                 label: label(),
@@ -313,7 +356,10 @@ impl Field {
         }
         if !self.choices.is_empty() && !self.choices.iter().any(|c| c.value == value) {
             let labels: Vec<&str> = self.choices.iter().map(|c| c.label.as_str()).collect();
-            return Err(FieldError::Shape { label: label(), want: format!("one of: {}", labels.join(", ")) });
+            return Err(FieldError::Shape {
+                label: label(),
+                want: format!("one of: {}", labels.join(", ")),
+            });
         }
         Ok(value)
     }
@@ -335,7 +381,11 @@ impl Field {
         if self.suffixes.is_empty() {
             self.format.want().to_owned()
         } else {
-            format!("{} (under {})", self.format.want(), self.suffixes.join(", "))
+            format!(
+                "{} (under {})",
+                self.format.want(),
+                self.suffixes.join(", ")
+            )
         }
     }
 }
@@ -347,7 +397,9 @@ mod tests {
 
     fn field(extra: serde_json::Value) -> Field {
         let mut base = json!({"id": "f", "label": "Thing"});
-        base.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        base.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         serde_json::from_value(base).unwrap()
     }
 
@@ -357,25 +409,46 @@ mod tests {
         assert_eq!(key.parse("  abc\n").unwrap(), "abc");
         for bad in ["a\r\nb", "a\0b", "a\u{200b}b", "a\u{feff}b", "a\u{1b}[0m"] {
             let error = key.parse(bad).unwrap_err().to_string();
-            assert!(error.contains("invisible") && !error.contains('a'.to_string().repeat(2).as_str()));
+            assert!(
+                error.contains("invisible") && !error.contains('a'.to_string().repeat(2).as_str())
+            );
         }
-        assert!(field(json!({"multiline": true})).parse("-----BEGIN\nx\n-----END").is_ok());
+        assert!(
+            field(json!({"multiline": true}))
+                .parse("-----BEGIN\nx\n-----END")
+                .is_ok()
+        );
     }
 
     #[test]
     fn a_pasted_whole_address_is_understood_where_a_part_is_asked_for() {
-        let f = field(json!({"format": "dns-label", "prefix": "https://", "suffix": ".zendesk.com"}));
-        for typed in ["acme", "ACME", "https://acme.zendesk.com", "https://acme.zendesk.com/", "acme.zendesk.com"] {
+        let f =
+            field(json!({"format": "dns-label", "prefix": "https://", "suffix": ".zendesk.com"}));
+        for typed in [
+            "acme",
+            "ACME",
+            "https://acme.zendesk.com",
+            "https://acme.zendesk.com/",
+            "acme.zendesk.com",
+        ] {
             assert_eq!(f.parse(typed).unwrap(), "acme", "{typed}");
         }
-        for typed in ["https://acme.zendesk.com.evil.example", "https://evil.example/.zendesk.com", "a.b.zendesk.com", "http://acme.zendesk.com"] {
+        for typed in [
+            "https://acme.zendesk.com.evil.example",
+            "https://evil.example/.zendesk.com",
+            "a.b.zendesk.com",
+            "http://acme.zendesk.com",
+        ] {
             assert!(f.parse(typed).is_err(), "{typed}");
         }
     }
 
     #[test]
     fn what_is_needed_and_what_has_a_default() {
-        assert_eq!(field(json!({})).parse(" ").unwrap_err().to_string(), "Thing is needed");
+        assert_eq!(
+            field(json!({})).parse(" ").unwrap_err().to_string(),
+            "Thing is needed"
+        );
         assert_eq!(field(json!({"required": false})).parse("").unwrap(), "");
         assert_eq!(field(json!({"default": "x"})).parse("").unwrap(), "x");
     }
@@ -384,13 +457,25 @@ mod tests {
     fn patterns_choices_and_formats_are_told_in_words_without_the_value() {
         let sid = field(json!({"pattern": "AC[0-9a-f]{4}", "example": "AC12ab"}));
         assert!(sid.parse("AC12ab").is_ok());
-        assert_eq!(sid.parse("sk_live_oops").unwrap_err().to_string(), "Thing must be like AC12ab");
+        assert_eq!(
+            sid.parse("sk_live_oops").unwrap_err().to_string(),
+            "Thing must be like AC12ab"
+        );
         let region = field(json!({"choices": ["us", {"value": "eu", "label": "Europe"}]}));
-        assert_eq!(region.parse("xx").unwrap_err().to_string(), "Thing must be one of: us, Europe");
+        assert_eq!(
+            region.parse("xx").unwrap_err().to_string(),
+            "Thing must be one of: us, Europe"
+        );
         for (format, good, bad) in [
-            ("email", "a@b.example", "a@b"), ("uuid", "01234567-89ab-CDEF-0123-456789abcdef", "0123"), ("digits", "042", "4x"),
-            ("url", "https://a.example/x", "http://a.example"), ("host", "a.example.com", "a.example.com/"), ("host", "A.example", "127.0.0.1"),
-            ("host", "a.example", "localhost"), ("host", "a.example", "0x7f.1"), ("dns-label", "a-1", "a_1"),
+            ("email", "a@b.example", "a@b"),
+            ("uuid", "01234567-89ab-CDEF-0123-456789abcdef", "0123"),
+            ("digits", "042", "4x"),
+            ("url", "https://a.example/x", "http://a.example"),
+            ("host", "a.example.com", "a.example.com/"),
+            ("host", "A.example", "127.0.0.1"),
+            ("host", "a.example", "localhost"),
+            ("host", "a.example", "0x7f.1"),
+            ("dns-label", "a-1", "a_1"),
         ] {
             let f = field(json!({"format": format}));
             assert!(f.parse(good).is_ok() && f.parse(bad).is_err(), "{format}");
@@ -399,6 +484,9 @@ mod tests {
 
     #[test]
     fn a_value_without_end_is_refused() {
-        assert!(matches!(field(json!({})).parse(&"x".repeat(4097)), Err(FieldError::TooLong { .. })));
+        assert!(matches!(
+            field(json!({})).parse(&"x".repeat(4097)),
+            Err(FieldError::TooLong { .. })
+        ));
     }
 }

@@ -20,11 +20,11 @@ pub use action::{Action, Effect};
 pub use api::{Api, CredentialRef, HostEntry};
 pub use app::{AppId, Component, Grant, Links, Manifest, Requires};
 pub use auth::{ApiKey, AuthMethod, Basic, Bearer, Inject, Place};
-pub use condition::{Condition, Is, FailureRule, OkRule, StatusSet};
+pub use condition::{Condition, FailureRule, Is, OkRule, StatusSet};
 pub use field::{Choice, Field, FieldError, Format};
 pub use oauth2::{
-    Capture, ClientAuth, ClientSource, Oauth2, OwnerClient, Pkce, Refresh, RefusalRule, Revoke, Rotates, Scopes,
-    TokenBody, TokenFields, TokenResponse,
+    Capture, ClientAuth, ClientSource, Oauth2, OwnerClient, Pkce, Refresh, RefusalRule, Revoke,
+    Rotates, Scopes, TokenBody, TokenFields, TokenResponse,
 };
 pub use recipe::{Encoding, Handle, Recipe, RecipeError, SecretSlot};
 pub use request::{BodySpec, JsonTemplate, Method, RequestSpec};

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::condition::one_or_many;
-use super::{Condition, Field, Format, Inject, RequestSpec, StatusSet, Test, is_default, is_true, yes};
+use super::{
+    Condition, Field, Format, Inject, RequestSpec, StatusSet, Test, is_default, is_true, yes,
+};
 use crate::message::Decode;
 use crate::path::JsonPath;
 use crate::template::Template;
@@ -120,7 +122,12 @@ fn is_scope(text: &str) -> bool {
 
 impl Default for Scopes {
     fn default() -> Self {
-        Self { default: Vec::new(), optional: Vec::new(), separator: space(), param: scope() }
+        Self {
+            default: Vec::new(),
+            optional: Vec::new(),
+            separator: space(),
+            param: scope(),
+        }
     }
 }
 
@@ -185,7 +192,10 @@ pub struct ClientSource {
 
 impl Default for ClientSource {
     fn default() -> Self {
-        Self { operator: true, owner: None }
+        Self {
+            operator: true,
+            owner: None,
+        }
     }
 }
 
@@ -368,11 +378,17 @@ impl TryFrom<serde_json::Value> for Revoke {
     fn try_from(value: serde_json::Value) -> Result<Self, String> {
         let text = |e: serde_json::Error| e.to_string();
         if value.get("none").is_some() {
-            serde_json::from_value::<NoneBecause>(value).map(|n| Self::None { reason: n.none }).map_err(text)
+            serde_json::from_value::<NoneBecause>(value)
+                .map(|n| Self::None { reason: n.none })
+                .map_err(text)
         } else if value.get("url").is_some() {
-            serde_json::from_value::<RevokeUrl>(value).map(|u| Self::Rfc7009 { url: u.url }).map_err(text)
+            serde_json::from_value::<RevokeUrl>(value)
+                .map(|u| Self::Rfc7009 { url: u.url })
+                .map_err(text)
         } else {
-            serde_json::from_value(value).map(|r| Self::Request(Box::new(r))).map_err(text)
+            serde_json::from_value(value)
+                .map(|r| Self::Request(Box::new(r)))
+                .map_err(text)
         }
     }
 }
@@ -390,7 +406,17 @@ impl From<Revoke> for RevokeText {
 impl Oauth2 {
     /// Parameters that no manifest may set: the flow's own (an author who could set them could break it).
     pub const RESERVED_PARAMS: &'static [&'static str] = &[
-        "state", "redirect_uri", "client_id", "client_secret", "code_challenge", "code_challenge_method",
-        "code_verifier", "response_type", "code", "grant_type", "refresh_token", "nonce",
+        "state",
+        "redirect_uri",
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "response_type",
+        "code",
+        "grant_type",
+        "refresh_token",
+        "nonce",
     ];
 }

@@ -116,10 +116,13 @@ impl Recipe {
     }
 
     /// Every template of the recipe, with the key it stands under.
-    pub(crate) fn templates(&self) -> Vec<(&'static str, &Template)> {
+    #[must_use]
+    pub fn templates(&self) -> Vec<(&'static str, &Template)> {
         match self {
             Self::HmacSha256 { key, message, .. } => vec![("key", key), ("message", message)],
-            Self::Basic { username, password, .. } => vec![("username", username), ("password", password)],
+            Self::Basic {
+                username, password, ..
+            } => vec![("username", username), ("password", password)],
         }
     }
 
@@ -127,20 +130,35 @@ impl Recipe {
     ///
     /// # Errors
     /// A missing value or an empty key.
-    pub fn derive(&self, scope: &Scope, args: &[(String, String)]) -> Result<SecretText, RecipeError> {
+    pub fn derive(
+        &self,
+        scope: &Scope,
+        args: &[(String, String)],
+    ) -> Result<SecretText, RecipeError> {
         let scope = with_args(scope, args);
         match self {
-            Self::HmacSha256 { key, message, encoding, prefix, .. } => {
+            Self::HmacSha256 {
+                key,
+                message,
+                encoding,
+                prefix,
+                ..
+            } => {
                 let key = key.render_secret(&scope, Slot::Raw)?;
                 let message = message.render_secret(&scope, Slot::Raw)?;
                 let mac = mac(&key, message.expose().as_bytes())?;
                 Ok(SecretText::new(format!("{prefix}{}", encoding.write(&mac))))
             }
-            Self::Basic { username, password, .. } => {
+            Self::Basic {
+                username, password, ..
+            } => {
                 let username = username.render_secret(&scope, Slot::Raw)?;
                 let password = password.render_secret(&scope, Slot::Raw)?;
                 let both = SecretText::new(format!("{}:{}", username.expose(), password.expose()));
-                Ok(SecretText::new(format!("Basic {}", Encoding::Base64.write(both.expose().as_bytes()))))
+                Ok(SecretText::new(format!(
+                    "Basic {}",
+                    Encoding::Base64.write(both.expose().as_bytes())
+                )))
             }
         }
     }
@@ -156,7 +174,13 @@ impl Recipe {
         message: &[u8],
         given: &str,
     ) -> Result<bool, RecipeError> {
-        let Self::HmacSha256 { key, encoding, prefix, .. } = self else {
+        let Self::HmacSha256 {
+            key,
+            encoding,
+            prefix,
+            ..
+        } = self
+        else {
             return Err(RecipeError::NotVerifiable);
         };
         let key = key.render_secret(&with_args(scope, args), Slot::Raw)?;
@@ -191,8 +215,10 @@ mod tests {
     use serde_json::json;
 
     fn signer(encoding: &str) -> Recipe {
-        serde_json::from_value(json!({"type": "hmac_sha256", "key": "{{ credentials.k }}", "encoding": encoding,
-            "slots": [{"header": "X-Signature"}]}))
+        serde_json::from_value(
+            json!({"type": "hmac_sha256", "key": "{{ credentials.k }}", "encoding": encoding,
+            "slots": [{"header": "X-Signature"}]}),
+        )
         .unwrap()
     }
 
@@ -206,15 +232,22 @@ mod tests {
 
     #[test]
     fn a_derived_signature_is_the_one_of_rfc_4231() {
-        let derived = signer("hex").derive(&scope("Jefe"), &args("what do ya want for nothing?")).unwrap();
-        assert_eq!(derived.expose(), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let derived = signer("hex")
+            .derive(&scope("Jefe"), &args("what do ya want for nothing?"))
+            .unwrap();
+        assert_eq!(
+            derived.expose(),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]
     fn verify_says_yes_to_the_right_signature_only() {
         let recipe = signer("base64");
         let signature = recipe.derive(&scope("key"), &args("m")).unwrap();
-        let yes = |given: &str, message: &[u8]| recipe.verify(&scope("key"), &[], message, given).unwrap();
+        let yes = |given: &str, message: &[u8]| {
+            recipe.verify(&scope("key"), &[], message, given).unwrap()
+        };
         assert!(yes(signature.expose(), b"m"));
         assert!(!yes(signature.expose(), b"n"));
         assert!(!yes("", b"m"));
@@ -223,13 +256,21 @@ mod tests {
 
     #[test]
     fn an_empty_key_signs_nothing() {
-        assert!(matches!(signer("hex").derive(&scope(""), &args("m")), Err(RecipeError::EmptyKey)));
-        assert!(matches!(signer("hex").verify(&scope(""), &[], b"m", "x"), Err(RecipeError::EmptyKey)));
+        assert!(matches!(
+            signer("hex").derive(&scope(""), &args("m")),
+            Err(RecipeError::EmptyKey)
+        ));
+        assert!(matches!(
+            signer("hex").verify(&scope(""), &[], b"m", "x"),
+            Err(RecipeError::EmptyKey)
+        ));
     }
 
     #[test]
     fn an_argument_cannot_reach_the_credentials() {
-        let derived = signer("hex").derive(&scope("Jefe"), &args("{{ credentials.k }}")).unwrap();
+        let derived = signer("hex")
+            .derive(&scope("Jefe"), &args("{{ credentials.k }}"))
+            .unwrap();
         let literal = hex(&hmac_sha256(b"Jefe", b"{{ credentials.k }}").unwrap());
         assert_eq!(derived.expose(), literal);
     }

@@ -105,10 +105,17 @@ impl JsonTemplate {
     fn from_json(value: Value) -> Result<Self, TemplateError> {
         Ok(match value {
             Value::String(s) => Self::Text(Template::parse(&s)?),
-            Value::Array(items) => Self::List(items.into_iter().map(Self::from_json).collect::<Result<_, _>>()?),
-            Value::Object(map) => {
-                Self::Object(map.into_iter().map(|(k, v)| Ok((k, Self::from_json(v)?))).collect::<Result<_, _>>()?)
-            }
+            Value::Array(items) => Self::List(
+                items
+                    .into_iter()
+                    .map(Self::from_json)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Object(map) => Self::Object(
+                map.into_iter()
+                    .map(|(k, v)| Ok((k, Self::from_json(v)?)))
+                    .collect::<Result<_, _>>()?,
+            ),
             plain => Self::Plain(plain),
         })
     }
@@ -174,10 +181,20 @@ impl RequestSpec {
     pub fn templates(&self) -> Vec<(String, &Template)> {
         let mut all = vec![("path".to_owned(), &self.path)];
         all.extend(self.query.iter().map(|(k, t)| (format!("query.{k}"), t)));
-        all.extend(self.headers.iter().map(|(k, t)| (format!("headers.{k}"), t)));
+        all.extend(
+            self.headers
+                .iter()
+                .map(|(k, t)| (format!("headers.{k}"), t)),
+        );
         match &self.body {
-            Some(BodySpec::Json(tree)) => all.extend(tree.templates().into_iter().map(|t| ("body.json".to_owned(), t))),
-            Some(BodySpec::Form(map)) => all.extend(map.iter().map(|(k, t)| (format!("body.form.{k}"), t))),
+            Some(BodySpec::Json(tree)) => all.extend(
+                tree.templates()
+                    .into_iter()
+                    .map(|t| ("body.json".to_owned(), t)),
+            ),
+            Some(BodySpec::Form(map)) => {
+                all.extend(map.iter().map(|(k, t)| (format!("body.form.{k}"), t)))
+            }
             Some(BodySpec::Text(t)) => all.push(("body.text".to_owned(), t)),
             None => {}
         }
@@ -208,7 +225,10 @@ impl RequestSpec {
             None => (None, None),
             Some(BodySpec::Json(tree)) => {
                 let value = tree.render(scope)?.unwrap_or(Value::Null);
-                (Some(value.to_string().into_bytes()), Some("application/json"))
+                (
+                    Some(value.to_string().into_bytes()),
+                    Some("application/json"),
+                )
             }
             Some(BodySpec::Form(map)) => {
                 let mut text = String::new();
@@ -222,18 +242,29 @@ impl RequestSpec {
                         text.push_str(&value);
                     }
                 }
-                (Some(text.into_bytes()), Some("application/x-www-form-urlencoded"))
+                (
+                    Some(text.into_bytes()),
+                    Some("application/x-www-form-urlencoded"),
+                )
             }
-            Some(BodySpec::Text(template)) => {
-                (Some(template.render(scope, Slot::Raw)?.into_bytes()), Some("text/plain; charset=utf-8"))
-            }
+            Some(BodySpec::Text(template)) => (
+                Some(template.render(scope, Slot::Raw)?.into_bytes()),
+                Some("text/plain; charset=utf-8"),
+            ),
         };
         if let Some(content_type) = content_type
-            && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
+            && !headers
+                .iter()
+                .any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
         {
             headers.push(("content-type".to_owned(), content_type.to_owned()));
         }
-        Ok(PlainRequest { method: self.method.as_str().to_owned(), url, headers, body })
+        Ok(PlainRequest {
+            method: self.method.as_str().to_owned(),
+            url,
+            headers,
+            body,
+        })
     }
 
     /// The values of one query parameter: none, one, or the items of a list.
@@ -256,7 +287,10 @@ impl RequestSpec {
                 })
                 .collect();
         }
-        Ok(template.render_optional(scope, Slot::Query)?.into_iter().collect())
+        Ok(template
+            .render_optional(scope, Slot::Query)?
+            .into_iter()
+            .collect())
     }
 }
 
@@ -271,16 +305,31 @@ mod tests {
 
     #[test]
     fn a_request_is_rendered_with_each_value_escaped_for_its_place() {
-        let scope = Scope::new().with("input", json!({"id": "a/b", "q": "x&y z", "tags": ["p q", 2], "title": "T \"1\"", "n": 3}));
+        let scope = Scope::new().with(
+            "input",
+            json!({"id": "a/b", "q": "x&y z", "tags": ["p q", 2], "title": "T \"1\"", "n": 3}),
+        );
         let request = spec(json!({"method": "POST", "path": "/notes/{{ input.id }}",
             "query": {"q": "{{ input.q }}", "tag": "{{ input.tags }}", "gone": "{{ input.gone }}", "limit": 10},
             "headers": {"X-Title": "t-{{ input.n }}"},
             "body": {"json": {"title": "{{ input.title }}", "n": "{{ input.n }}", "opt": "{{ input.opt }}", "on": true}}}))
             .build(&scope).unwrap();
         assert_eq!(request.method, "POST");
-        assert_eq!(request.url, "/notes/a%2Fb?q=x%26y%20z&tag=p%20q&tag=2&limit=10");
-        assert_eq!(request.headers, [("X-Title".to_owned(), "t-3".to_owned()), ("content-type".to_owned(), "application/json".to_owned())]);
-        assert_eq!(serde_json::from_slice::<Value>(&request.body.unwrap()).unwrap(), json!({"title": "T \"1\"", "n": 3, "on": true}));
+        assert_eq!(
+            request.url,
+            "/notes/a%2Fb?q=x%26y%20z&tag=p%20q&tag=2&limit=10"
+        );
+        assert_eq!(
+            request.headers,
+            [
+                ("X-Title".to_owned(), "t-3".to_owned()),
+                ("content-type".to_owned(), "application/json".to_owned())
+            ]
+        );
+        assert_eq!(
+            serde_json::from_slice::<Value>(&request.body.unwrap()).unwrap(),
+            json!({"title": "T \"1\"", "n": 3, "on": true})
+        );
     }
 
     #[test]
@@ -294,12 +343,19 @@ mod tests {
     #[test]
     fn a_missing_field_fails_instead_of_sending_a_blank() {
         let request = spec(json!({"path": "/x", "query": {"a": "{{ fields.a }}"}}));
-        assert_eq!(request.build(&Scope::new()), Err(RenderError::Missing("fields.a".into())));
+        assert_eq!(
+            request.build(&Scope::new()),
+            Err(RenderError::Missing("fields.a".into()))
+        );
     }
 
     #[test]
     fn a_header_value_cannot_add_a_line() {
         let scope = Scope::new().with("input", json!({"h": "a\r\nCookie: b"}));
-        assert!(spec(json!({"path": "/x", "headers": {"X-A": "{{ input.h }}"}})).build(&scope).is_err());
+        assert!(
+            spec(json!({"path": "/x", "headers": {"X-A": "{{ input.h }}"}}))
+                .build(&scope)
+                .is_err()
+        );
     }
 }

@@ -75,12 +75,20 @@ impl TryFrom<serde_json::Value> for Test {
     fn try_from(value: serde_json::Value) -> Result<Self, String> {
         let text = |e: serde_json::Error| e.to_string();
         if value.get("none").is_some() {
-            serde_json::from_value::<NoTest>(value).map(|n| Self::None { reason: n.none }).map_err(text)
+            serde_json::from_value::<NoTest>(value)
+                .map(|n| Self::None { reason: n.none })
+                .map_err(text)
         } else if value.get("code").is_some() {
             let code = serde_json::from_value::<CodeTest>(value).map_err(text)?;
-            if code.code { Ok(Self::Code) } else { Err("`code` is true or absent".to_owned()) }
+            if code.code {
+                Ok(Self::Code)
+            } else {
+                Err("`code` is true or absent".to_owned())
+            }
         } else {
-            serde_json::from_value(value).map(|c| Self::Call(Box::new(c))).map_err(text)
+            serde_json::from_value(value)
+                .map(|c| Self::Call(Box::new(c)))
+                .map_err(text)
         }
     }
 }

@@ -18,19 +18,29 @@ where
 {
     let value = Value::deserialize(d)?;
     let read = if value.is_object() {
-        serde_json::from_value::<L>(value).map_err(|e| e.to_string()).and_then(long)
+        serde_json::from_value::<L>(value)
+            .map_err(|e| e.to_string())
+            .and_then(long)
     } else {
-        serde_json::from_value::<S>(value).map_err(|e| e.to_string()).and_then(short)
+        serde_json::from_value::<S>(value)
+            .map_err(|e| e.to_string())
+            .and_then(short)
     };
     read.map_err(D::Error::custom)
 }
 
 /// Reads a list, or one item as a list of one.
-pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<Vec<T>, D::Error> {
     let value = Value::deserialize(d)?;
     let items = match value {
         Value::Array(items) => items,
         one => vec![one],
     };
-    items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().map_err(D::Error::custom)
+    items
+        .into_iter()
+        .map(serde_json::from_value)
+        .collect::<Result<_, _>>()
+        .map_err(D::Error::custom)
 }

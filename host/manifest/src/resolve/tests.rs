@@ -36,34 +36,84 @@ fn fields(id: &str, value: &str) -> Scope {
 fn a_base_url_is_made_of_its_field_and_implies_its_host() {
     let api = zendesk().resolve(&fields("subdomain", "acme")).unwrap();
     assert_eq!(api.base_url.as_str(), "https://acme.zendesk.com/");
-    assert_eq!(api.hosts.to_string(), "acme.zendesk.com, *.zdusercontent.com, acme.zendesk-staging.com");
-    assert_eq!(api.audience(&CredentialRef::Main).to_string(), "acme.zendesk.com, acme.zendesk-staging.com");
-    assert_eq!(api.audience(&CredentialRef::None).to_string(), "*.zdusercontent.com");
-    assert_eq!(api.headers, [("accept".to_owned(), "application/json".to_owned())]);
+    assert_eq!(
+        api.hosts.to_string(),
+        "acme.zendesk.com, *.zdusercontent.com, acme.zendesk-staging.com"
+    );
+    assert_eq!(
+        api.audience(&CredentialRef::Main).to_string(),
+        "acme.zendesk.com, acme.zendesk-staging.com"
+    );
+    assert_eq!(
+        api.audience(&CredentialRef::None).to_string(),
+        "*.zdusercontent.com"
+    );
+    assert_eq!(
+        api.headers,
+        [("accept".to_owned(), "application/json".to_owned())]
+    );
 }
 
 #[test]
 fn endpoints_follow_the_same_field() {
-    let endpoints = zendesk().endpoints("oauth", &fields("subdomain", "acme")).unwrap().unwrap();
-    assert_eq!(endpoints.authorize.as_str(), "https://acme.zendesk.com/oauth/authorizations/new");
+    let endpoints = zendesk()
+        .endpoints("oauth", &fields("subdomain", "acme"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        endpoints.authorize.as_str(),
+        "https://acme.zendesk.com/oauth/authorizations/new"
+    );
     assert_eq!(endpoints.token, endpoints.refresh);
-    assert_eq!(endpoints.issuer.as_deref(), Some("https://acme.zendesk.com"));
+    assert_eq!(
+        endpoints.issuer.as_deref(),
+        Some("https://acme.zendesk.com")
+    );
     assert_eq!(endpoints.secret_origins(), ["https://acme.zendesk.com"]);
-    assert!(zendesk().endpoints("nope", &Scope::new()).unwrap().is_none());
+    assert!(
+        zendesk()
+            .endpoints("nope", &Scope::new())
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// The attack: a field that is part of a host decides where a secret goes.
 #[test]
 fn a_subdomain_field_cannot_leave_its_suffix() {
     for evil in [
-        "127.0.0.1", "[::1]", "0x7f.1", "169.254.169.254", "localhost.", "evil.com#", "a@b", "evil.com/", "x.myshop.evil.tld",
-        "evil.com\\", "xn--80ak6aa92e", "acme:8080", "acme%2e", "", ".", "a..b", "acme\t", "{{ credentials.x }}",
+        "127.0.0.1",
+        "[::1]",
+        "0x7f.1",
+        "169.254.169.254",
+        "localhost.",
+        "evil.com#",
+        "a@b",
+        "evil.com/",
+        "x.myshop.evil.tld",
+        "evil.com\\",
+        "xn--80ak6aa92e",
+        "acme:8080",
+        "acme%2e",
+        "",
+        ".",
+        "a..b",
+        "acme\t",
+        "{{ credentials.x }}",
     ] {
         if evil == "acme\t" {
             continue; // trimmed before it is looked at
         }
-        assert!(zendesk().resolve(&fields("subdomain", evil)).is_err(), "{evil}");
-        assert!(zendesk().endpoints("oauth", &fields("subdomain", evil)).is_err(), "{evil}");
+        assert!(
+            zendesk().resolve(&fields("subdomain", evil)).is_err(),
+            "{evil}"
+        );
+        assert!(
+            zendesk()
+                .endpoints("oauth", &fields("subdomain", evil))
+                .is_err(),
+            "{evil}"
+        );
     }
 }
 
@@ -71,21 +121,41 @@ fn a_subdomain_field_cannot_leave_its_suffix() {
 fn an_origin_is_only_an_origin() {
     let open = gitlab(json!([]));
     for evil in [
-        "http://gitlab.example", "https://a@b.example", "https://a:b@c.example", "https://gitlab.example/x", "https://gitlab.example?x",
-        "https://gitlab.example#x", "javascript:alert(1)", "https://evil.example\\@gitlab.example", "https://localhost", "https://x.localhost",
-        "ftp://x.example", "https://https://x.example", "https://x.example:99999",
+        "http://gitlab.example",
+        "https://a@b.example",
+        "https://a:b@c.example",
+        "https://gitlab.example/x",
+        "https://gitlab.example?x",
+        "https://gitlab.example#x",
+        "javascript:alert(1)",
+        "https://evil.example\\@gitlab.example",
+        "https://localhost",
+        "https://x.localhost",
+        "ftp://x.example",
+        "https://https://x.example",
+        "https://x.example:99999",
     ] {
         assert!(open.resolve(&fields("origin", evil)).is_err(), "{evil}");
     }
     for (typed, base) in [
         ("https://gitlab.example", "https://gitlab.example/api/v4"),
         ("gitlab.example", "https://gitlab.example/api/v4"),
-        ("https://GitLab.example:8443/", "https://gitlab.example:8443/api/v4"),
+        (
+            "https://GitLab.example:8443/",
+            "https://gitlab.example:8443/api/v4",
+        ),
         ("", "https://gitlab.com/api/v4"),
         // An address typed as a number is shown for what it is; whether it may be reached is the egress's to say.
         ("https://0x7f.1", "https://127.0.0.1/api/v4"),
     ] {
-        assert_eq!(open.resolve(&fields("origin", typed)).unwrap().base_url.as_str(), base, "{typed}");
+        assert_eq!(
+            open.resolve(&fields("origin", typed))
+                .unwrap()
+                .base_url
+                .as_str(),
+            base,
+            "{typed}"
+        );
     }
 }
 
@@ -93,27 +163,47 @@ fn an_origin_is_only_an_origin() {
 fn suffixes_hold_on_label_boundaries() {
     let fixed = gitlab(json!([".zoho.com", "zoho.eu"]));
     for (typed, fine) in [
-        ("https://accounts.zoho.com", true), ("https://zoho.com", false), ("https://zoho.eu", true), ("https://a.zoho.eu", true),
-        ("https://evilzoho.eu", false), ("https://zoho.eu.evil.example", false), ("https://10.0.0.1", false), ("https://evil-zoho.com", false),
+        ("https://accounts.zoho.com", true),
+        ("https://zoho.com", false),
+        ("https://zoho.eu", true),
+        ("https://a.zoho.eu", true),
+        ("https://evilzoho.eu", false),
+        ("https://zoho.eu.evil.example", false),
+        ("https://10.0.0.1", false),
+        ("https://evil-zoho.com", false),
     ] {
-        assert_eq!(fixed.resolve(&fields("origin", typed)).is_ok(), fine, "{typed}");
+        assert_eq!(
+            fixed.resolve(&fields("origin", typed)).is_ok(),
+            fine,
+            "{typed}"
+        );
     }
 }
 
 #[test]
 fn a_self_hosted_flow_names_the_origins_that_get_secrets() {
-    let endpoints = gitlab(json!([])).endpoints("oauth", &fields("origin", "https://git.example:8443")).unwrap().unwrap();
+    let endpoints = gitlab(json!([]))
+        .endpoints("oauth", &fields("origin", "https://git.example:8443"))
+        .unwrap()
+        .unwrap();
     assert_eq!(endpoints.secret_origins(), ["https://git.example:8443"]);
-    assert_eq!(endpoints.revoke.unwrap().as_str(), "https://git.example:8443/oauth/revoke");
+    assert_eq!(
+        endpoints.revoke.unwrap().as_str(),
+        "https://git.example:8443/oauth/revoke"
+    );
 }
 
 #[test]
 fn defaults_are_filled_in_and_secret_fields_left_out() {
     let mut m = gitlab(json!([]));
-    m.fields.push(serde_json::from_value(json!({"id": "s", "label": "S", "secret": true})).unwrap());
+    m.fields
+        .push(serde_json::from_value(json!({"id": "s", "label": "S", "secret": true})).unwrap());
     let typed = json!({"s": "hidden", "other": "x"});
     let scope = m.public_fields(typed.as_object().unwrap()).unwrap();
-    assert_eq!(scope.get("fields", "origin"), Some(&json!("https://gitlab.com")));
+    assert_eq!(
+        scope.get("fields", "origin"),
+        Some(&json!("https://gitlab.com"))
+    );
     assert_eq!(scope.get("fields", "s"), None);
 }
 
@@ -133,9 +223,17 @@ fn a_captured_host_is_checked_as_a_typed_one() {
 #[test]
 fn parts_of_a_url_are_told_apart() {
     for (before, part) in [
-        ("", UrlPart::Origin), ("https://", UrlPart::Host), ("https://a.", UrlPart::Host), ("https://a/", UrlPart::Path),
-        ("https://a/b?c=", UrlPart::Query), ("https://a?c=", UrlPart::Query), ("https://a/#", UrlPart::Elsewhere),
-        ("https://u@", UrlPart::Elsewhere), ("http://", UrlPart::Elsewhere), ("javascript:", UrlPart::Elsewhere), ("\u{1}/x/", UrlPart::Path),
+        ("", UrlPart::Origin),
+        ("https://", UrlPart::Host),
+        ("https://a.", UrlPart::Host),
+        ("https://a/", UrlPart::Path),
+        ("https://a/b?c=", UrlPart::Query),
+        ("https://a?c=", UrlPart::Query),
+        ("https://a/#", UrlPart::Elsewhere),
+        ("https://u@", UrlPart::Elsewhere),
+        ("http://", UrlPart::Elsewhere),
+        ("javascript:", UrlPart::Elsewhere),
+        ("\u{1}/x/", UrlPart::Path),
     ] {
         assert_eq!(url_part(before), part, "{before}");
     }

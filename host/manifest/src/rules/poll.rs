@@ -38,24 +38,42 @@ pub fn poll_page(
     previous: Option<&Value>,
     response: &PlainResponse,
 ) -> Result<PollPage, Failure> {
-    let body = accepted(&trigger.ok, &trigger.failures, trigger.request.as_ref(), response)?;
+    let body = accepted(
+        &trigger.ok,
+        &trigger.failures,
+        trigger.request.as_ref(),
+        response,
+    )?;
     let unexpected = |say: &str| Failure::new(Means::Other, say);
     let mut items: Vec<Value> = match &trigger.items {
-        Some(path) if path.is_singular() => path.first(&body).cloned().into_iter().flat_map(list).collect(),
+        Some(path) if path.is_singular() => path
+            .first(&body)
+            .cloned()
+            .into_iter()
+            .flat_map(list)
+            .collect(),
         Some(path) => path.select(&body).into_iter().cloned().collect(),
         None => list(body.clone()),
     };
     if trigger.order == Order::NewestFirst {
         items.reverse();
     }
-    let decode = trigger.request.as_ref().map(|r| r.decode).unwrap_or_default();
+    let decode = trigger
+        .request
+        .as_ref()
+        .map(|r| r.decode)
+        .unwrap_or_default();
     let mut scope = scope.with_response(response, decode);
     scope.set("cursor", previous.cloned().unwrap_or(Value::Null));
 
     let seen: HashSet<&str> = match (&trigger.cursor, previous) {
-        (None, Some(cursor)) => {
-            cursor.get("seen").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
-        }
+        (None, Some(cursor)) => cursor
+            .get("seen")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect(),
         _ => HashSet::new(),
     };
     let mut keys: Vec<String> = Vec::new();
@@ -64,9 +82,9 @@ pub fn poll_page(
     for item in items {
         if let Some(dedupe) = &trigger.dedupe {
             scope.set("item", item.clone());
-            let key = dedupe
-                .render(&scope, Slot::Raw)
-                .map_err(|_| unexpected("the app listed an event without the id that tells it from others"))?;
+            let key = dedupe.render(&scope, Slot::Raw).map_err(|_| {
+                unexpected("the app listed an event without the id that tells it from others")
+            })?;
             if keys.contains(&key) {
                 continue;
             }
@@ -89,10 +107,17 @@ pub fn poll_page(
         (Some(_), None) => previous.cloned().unwrap_or(Value::Null),
         (None, _) => json!({ "seen": remember(keys, previous) }),
     };
-    let more = trigger.more.as_ref().is_some_and(|c| c.holds(response, &body));
+    let more = trigger
+        .more
+        .as_ref()
+        .is_some_and(|c| c.holds(response, &body));
     // A page that promises more but does not move on would be asked for again without end.
     let more = more && previous != Some(&cursor);
-    Ok(PollPage { events, cursor, more })
+    Ok(PollPage {
+        events,
+        cursor,
+        more,
+    })
 }
 
 fn list(value: Value) -> Vec<Value> {
@@ -106,7 +131,9 @@ fn list(value: Value) -> Vec<Value> {
 fn remember(keys: Vec<String>, previous: Option<&Value>) -> Vec<String> {
     let mut all = keys;
     let mut known: HashSet<String> = all.iter().cloned().collect();
-    let older = previous.and_then(|p| p.get("seen")).and_then(Value::as_array);
+    let older = previous
+        .and_then(|p| p.get("seen"))
+        .and_then(Value::as_array);
     for key in older.into_iter().flatten().filter_map(Value::as_str) {
         if known.insert(key.to_owned()) {
             all.push(key.to_owned());

@@ -107,7 +107,10 @@ impl TokenError {
             Some(text) => json!({"error": self.error, "error_description": text}),
             None => json!({"error": self.error}),
         };
-        TokenJson { status: 400, body: SecretText::new(body.to_string()) }
+        TokenJson {
+            status: 400,
+            body: SecretText::new(body.to_string()),
+        }
     }
 }
 
@@ -126,7 +129,11 @@ impl Drop for Wiped {
 ///
 /// # Errors
 /// A typed refusal; see [`TokenError`].
-pub fn token_answer(oauth: &Oauth2, response: &PlainResponse, now_unix: i64) -> Result<TokenAnswer, TokenError> {
+pub fn token_answer(
+    oauth: &Oauth2,
+    response: &PlainResponse,
+    now_unix: i64,
+) -> Result<TokenAnswer, TokenError> {
     let reader = Reader { oauth, response };
     let Some(doc) = reader.document() else {
         return Err(reader.no_document());
@@ -139,12 +146,17 @@ pub fn token_answer(oauth: &Oauth2, response: &PlainResponse, now_unix: i64) -> 
     let fields = &oauth.response.fields;
     let token = root.and_then(|r| text_at(fields.access_token.as_ref(), "access_token", r));
     let success = (200..300).contains(&response.status) && conditions;
-    let (Some(root), Some(access_token), true) = (root, token.filter(|t| !t.is_empty()), success) else {
+    let (Some(root), Some(access_token), true) = (root, token.filter(|t| !t.is_empty()), success)
+    else {
         return Err(reader.refusal(&doc.0));
     };
     if let Some(kind) = root.get("token_type").and_then(Value::as_str) {
         let known = kind.eq_ignore_ascii_case("bearer")
-            || oauth.response.token_types.iter().any(|t| t.eq_ignore_ascii_case(kind));
+            || oauth
+                .response
+                .token_types
+                .iter()
+                .any(|t| t.eq_ignore_ascii_case(kind));
         if !known {
             return Err(reader.own("token_type_not_supported", TokenErrorKind::Misconfigured));
         }
@@ -154,7 +166,13 @@ pub fn token_answer(oauth: &Oauth2, response: &PlainResponse, now_unix: i64) -> 
         .or(oauth.response.default_ttl);
     let scopes = value_at(fields.scope.as_ref(), "scope", root).and_then(|v| match v {
         Value::String(text) => Some(oauth.scopes.split(text)),
-        Value::Array(items) => Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
         _ => None,
     });
     let mut answer = TokenAnswer {
@@ -163,7 +181,8 @@ pub fn token_answer(oauth: &Oauth2, response: &PlainResponse, now_unix: i64) -> 
             .filter(|t| !t.is_empty())
             .map(SecretText::new),
         expires_in,
-        expires_at: expires_in.map(|s| now_unix.saturating_add(i64::try_from(s).unwrap_or(i64::MAX))),
+        expires_at: expires_in
+            .map(|s| now_unix.saturating_add(i64::try_from(s).unwrap_or(i64::MAX))),
         scopes,
         public_captures: IndexMap::new(),
         secret_captures: IndexMap::new(),
@@ -190,7 +209,9 @@ impl Reader<'_> {
             return None;
         }
         let text = std::str::from_utf8(&self.response.body).ok()?;
-        let looks_like_form = text.contains('=') && !text.contains(['<', '{']) && !text.trim().contains(char::is_whitespace);
+        let looks_like_form = text.contains('=')
+            && !text.contains(['<', '{'])
+            && !text.trim().contains(char::is_whitespace);
         looks_like_form.then(|| Wiped(form_to_json(text)))
     }
 
@@ -222,7 +243,9 @@ impl Reader<'_> {
 
     fn refused_by_rule(&self, error: &str) -> bool {
         self.oauth.refresh.refused.iter().any(|rule| {
-            rule.status.as_ref().is_none_or(|s| s.contains(self.response.status))
+            rule.status
+                .as_ref()
+                .is_none_or(|s| s.contains(self.response.status))
                 && rule.error.as_deref().is_none_or(|e| e == error)
         })
     }
@@ -237,10 +260,16 @@ impl Reader<'_> {
                 .map(str::to_owned),
             _ => None,
         };
-        let error = declared.or_else(usual).map(|e| clean(&e)).filter(|e| !e.is_empty());
+        let error = declared
+            .or_else(usual)
+            .map(|e| clean(&e))
+            .filter(|e| !e.is_empty());
         let description = match &self.oauth.response.error_description {
             Some(path) => path.text(doc),
-            None => doc.get("error_description").and_then(Value::as_str).map(str::to_owned),
+            None => doc
+                .get("error_description")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         };
         let status = self.response.status;
         let code = error.as_deref().unwrap_or_default();
@@ -249,16 +278,21 @@ impl Reader<'_> {
         } else {
             match code {
                 _ if matches!(status, 408 | 425 | 429 | 500..=599) => TokenErrorKind::Retry,
-                "invalid_grant" | "access_denied" | "bad_verification_code" | "invalid_refresh_token" => {
-                    TokenErrorKind::Refused
-                }
+                "invalid_grant"
+                | "access_denied"
+                | "bad_verification_code"
+                | "invalid_refresh_token" => TokenErrorKind::Refused,
                 "temporarily_unavailable" | "server_error" | "slow_down" => TokenErrorKind::Retry,
                 "" => TokenErrorKind::Unreadable,
                 _ => TokenErrorKind::Misconfigured,
             }
         };
         let fallback = || {
-            if (200..300).contains(&status) { "no_access_token".to_owned() } else { format!("http_{status}") }
+            if (200..300).contains(&status) {
+                "no_access_token".to_owned()
+            } else {
+                format!("http_{status}")
+            }
         };
         TokenError {
             status,
@@ -284,7 +318,9 @@ impl Reader<'_> {
             if capture.public {
                 answer.public_captures.insert(id.clone(), value);
             } else {
-                answer.secret_captures.insert(id.clone(), SecretText::new(value));
+                answer
+                    .secret_captures
+                    .insert(id.clone(), SecretText::new(value));
             }
         }
         Ok(())
@@ -299,7 +335,11 @@ impl crate::model::Capture {
         if text.len() > 4096 || text.contains(char::is_control) {
             return None;
         }
-        if self.format == Format::Text { Some(text.to_owned()) } else { self.format.normalise(text, &self.suffixes) }
+        if self.format == Format::Text {
+            Some(text.to_owned())
+        } else {
+            self.format.normalise(text, &self.suffixes)
+        }
     }
 }
 
@@ -323,11 +363,22 @@ fn seconds(value: &Value) -> Option<u64> {
         _ => return None,
     };
     // Ten years is longer than any token lives; beyond it the value is not seconds.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
-    (1.0..=315_360_000.0).contains(&number).then_some(number as u64)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked"
+    )]
+    (1.0..=315_360_000.0)
+        .contains(&number)
+        .then_some(number as u64)
 }
 
 /// One line of bounded length without control characters.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_ERROR).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_ERROR)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }

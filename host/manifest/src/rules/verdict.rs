@@ -63,7 +63,11 @@ impl Failure {
     /// A failure without a time to wait.
     #[must_use]
     pub fn new(means: Means, say: impl Into<String>) -> Self {
-        Self { means, say: say.into(), retry_after_ms: None }
+        Self {
+            means,
+            say: say.into(),
+            retry_after_ms: None,
+        }
     }
 }
 
@@ -94,26 +98,46 @@ pub fn judge(test: &Test, scope: &Scope, response: &PlainResponse) -> Result<Acc
     }
     let scope = scope.with_response(response, call.request.decode);
     let unnamed = |_| {
-        Failure::new(Means::Other, "the app accepted the sign-in, but its answer does not say whose account it is")
+        Failure::new(
+            Means::Other,
+            "the app accepted the sign-in, but its answer does not say whose account it is",
+        )
     };
     let id = call.account.id.render(&scope, Slot::Raw).map_err(unnamed)?;
     let id = clean(&id);
     if id.is_empty() {
-        return Err(Failure::new(Means::Other, "the app accepted the sign-in, but its answer has an empty account id"));
+        return Err(Failure::new(
+            Means::Other,
+            "the app accepted the sign-in, but its answer has an empty account id",
+        ));
     }
-    let label = call.account.label.render(&scope, Slot::Raw).map(|l| clean(&l)).unwrap_or_default();
+    let label = call
+        .account
+        .label
+        .render(&scope, Slot::Raw)
+        .map(|l| clean(&l))
+        .unwrap_or_default();
     let mut extra = Map::new();
     for (name, template) in &call.account.extra {
         if let Ok(text) = template.render(&scope, Slot::Raw) {
             extra.insert(name.clone(), Value::String(clean(&text)));
         }
     }
-    Ok(Account { label: if label.is_empty() { id.clone() } else { label }, id, extra: Value::Object(extra) })
+    Ok(Account {
+        label: if label.is_empty() { id.clone() } else { label },
+        id,
+        extra: Value::Object(extra),
+    })
 }
 
 /// One line, without control characters, of bounded length: it will be shown in lists.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect::<String>().trim().to_owned()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TEXT)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// What an answer that is no success means: the first rule that fits, else the usual meaning of its status.
@@ -122,26 +146,54 @@ pub fn failure_for(failures: &[FailureRule], response: &PlainResponse) -> Failur
     failure_of(failures, response, &response.json().unwrap_or(Value::Null))
 }
 
-pub(super) fn failure_of(failures: &[FailureRule], response: &PlainResponse, body: &Value) -> Failure {
+pub(super) fn failure_of(
+    failures: &[FailureRule],
+    response: &PlainResponse,
+    body: &Value,
+) -> Failure {
     let (means, say) = failures
         .iter()
         .find(|rule| rule.fits(response, body))
-        .map_or_else(|| usual(response.status), |rule| (rule.means, rule.say.as_str()));
+        .map_or_else(
+            || usual(response.status),
+            |rule| (rule.means, rule.say.as_str()),
+        );
     let waits = matches!(means, Means::RateLimited | Means::ProviderDown);
-    Failure { means, say: say.to_owned(), retry_after_ms: waits.then(|| retry_after_ms(response)).flatten() }
+    Failure {
+        means,
+        say: say.to_owned(),
+        retry_after_ms: waits.then(|| retry_after_ms(response)).flatten(),
+    }
 }
 
 /// RFC 9110's meanings, in words. 401 and 403 are told apart: only the first says that the sign-in is at fault.
 fn usual(status: u16) -> (Means, &'static str) {
     match status {
-        401 => (Means::NeedsReconnect, "the app no longer accepts this sign-in"),
+        401 => (
+            Means::NeedsReconnect,
+            "the app no longer accepts this sign-in",
+        ),
         402 => (Means::Other, "the app asks for a payment or another plan"),
-        403 => (Means::MissingScope, "this sign-in lacks a right that is needed here"),
+        403 => (
+            Means::MissingScope,
+            "this sign-in lacks a right that is needed here",
+        ),
         404 | 410 => (Means::NotFound, "the app does not have what was asked for"),
-        400 | 409 | 413 | 414 | 415 | 422 => (Means::InvalidInput, "the app did not accept what was sent"),
-        429 => (Means::RateLimited, "the app asks to slow down; try again later"),
-        408 | 425 | 500..=599 => (Means::ProviderDown, "the app has a problem of its own; try again later"),
-        300..=399 => (Means::Other, "the app sent the request elsewhere; its address may be wrong"),
+        400 | 409 | 413 | 414 | 415 | 422 => {
+            (Means::InvalidInput, "the app did not accept what was sent")
+        }
+        429 => (
+            Means::RateLimited,
+            "the app asks to slow down; try again later",
+        ),
+        408 | 425 | 500..=599 => (
+            Means::ProviderDown,
+            "the app has a problem of its own; try again later",
+        ),
+        300..=399 => (
+            Means::Other,
+            "the app sent the request elsewhere; its address may be wrong",
+        ),
         200..=299 => (Means::Other, "the app answered, but not as expected"),
         _ => (Means::Other, "the app answered with an unusual status"),
     }
@@ -158,7 +210,12 @@ pub(super) fn retry_after_ms(response: &PlainResponse) -> Option<u64> {
 /// # Errors
 /// What the refusal means.
 pub fn action_result(action: &Action, response: &PlainResponse) -> Result<Value, Failure> {
-    let body = accepted(&action.ok, &action.failures, action.request.as_ref(), response)?;
+    let body = accepted(
+        &action.ok,
+        &action.failures,
+        action.request.as_ref(),
+        response,
+    )?;
     Ok(match &action.result {
         None => body,
         Some(path) => pick(path, &body),
@@ -173,7 +230,11 @@ pub(super) fn accepted(
     response: &PlainResponse,
 ) -> Result<Value, Failure> {
     let body = response.decoded(request.map(|r| r.decode).unwrap_or_default());
-    if ok.holds(response, &body) { Ok(body) } else { Err(failure_of(failures, response, &body)) }
+    if ok.holds(response, &body) {
+        Ok(body)
+    } else {
+        Err(failure_of(failures, response, &body))
+    }
 }
 
 /// One value for a path that can select one, a list for a path that can select many.

@@ -42,11 +42,20 @@ impl Slot {
 }
 
 fn unsafe_value(expression: &str, slot: Slot, reason: &'static str) -> RenderError {
-    RenderError::Unsafe { expression: expression.to_owned(), slot: slot.name(), reason }
+    RenderError::Unsafe {
+        expression: expression.to_owned(),
+        slot: slot.name(),
+        reason,
+    }
 }
 
 /// Appends a value, escaped.
-pub(super) fn value(expression: &str, text: &str, slot: Slot, out: &mut String) -> Result<(), RenderError> {
+pub(super) fn value(
+    expression: &str,
+    text: &str,
+    slot: Slot,
+    out: &mut String,
+) -> Result<(), RenderError> {
     let refuse = |reason| Err(unsafe_value(expression, slot, reason));
     match slot {
         Slot::Raw => out.push_str(text),
@@ -84,7 +93,11 @@ pub(super) fn value(expression: &str, text: &str, slot: Slot, out: &mut String) 
 /// Appends a manifest's own text; only headers have a rule for it.
 pub(super) fn literal(text: &str, slot: Slot, out: &mut String) -> Result<(), RenderError> {
     if slot == Slot::Header && !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return Err(unsafe_value(text, slot, "it contains control or non-ASCII characters"));
+        return Err(unsafe_value(
+            text,
+            slot,
+            "it contains control or non-ASCII characters",
+        ));
     }
     out.push_str(text);
     Ok(())
@@ -94,7 +107,11 @@ pub(super) fn literal(text: &str, slot: Slot, out: &mut String) -> Result<(), Re
 pub(super) fn no_dot_segments(path: &str, expression: &str) -> Result<(), RenderError> {
     let only_path = path.split(['?', '#']).next().unwrap_or_default();
     if only_path.split('/').any(|s| s == "." || s == "..") {
-        return Err(unsafe_value(expression, Slot::PathSegment, "it makes a `.` or `..` segment"));
+        return Err(unsafe_value(
+            expression,
+            Slot::PathSegment,
+            "it makes a `.` or `..` segment",
+        ));
     }
     Ok(())
 }

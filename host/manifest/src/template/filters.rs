@@ -11,8 +11,25 @@ use sha2::{Digest as _, Sha256};
 
 /// Names of the filters, for messages and the reference page.
 pub const FILTERS: &[&str] = &[
-    "base64", "base64url", "urlencode", "hex", "sha256", "hmac_sha256", "lower", "upper", "trim", "split", "join",
-    "first", "last", "length", "replace", "default", "int", "string", "tojson",
+    "base64",
+    "base64url",
+    "urlencode",
+    "hex",
+    "sha256",
+    "hmac_sha256",
+    "lower",
+    "upper",
+    "trim",
+    "split",
+    "join",
+    "first",
+    "last",
+    "length",
+    "replace",
+    "default",
+    "int",
+    "string",
+    "tojson",
 ];
 
 /// Steps that one expression may take.
@@ -36,7 +53,9 @@ fn text(value: &Value) -> Result<String, Error> {
     }
     match value.as_str() {
         Some(s) => Ok(s.to_owned()),
-        None if value.is_number() || value.is_true() || *value == Value::from(false) => Ok(value.to_string()),
+        None if value.is_number() || value.is_true() || *value == Value::from(false) => {
+            Ok(value.to_string())
+        }
         None => Err(bad("text is needed")),
     }
 }
@@ -58,32 +77,56 @@ fn build() -> Environment<'static> {
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
     env.set_recursion_limit(32);
-    env.add_filter("base64", |v: Value| Ok::<_, Error>(STANDARD.encode(text(&v)?)));
-    env.add_filter("base64url", |v: Value| Ok::<_, Error>(URL_SAFE_NO_PAD.encode(text(&v)?)));
+    env.add_filter("base64", |v: Value| {
+        Ok::<_, Error>(STANDARD.encode(text(&v)?))
+    });
+    env.add_filter("base64url", |v: Value| {
+        Ok::<_, Error>(URL_SAFE_NO_PAD.encode(text(&v)?))
+    });
     env.add_filter("urlencode", |v: Value| {
         let mut out = String::new();
         super::escape::percent(&text(&v)?, &mut out);
         Ok::<_, Error>(out)
     });
     env.add_filter("hex", |v: Value| Ok::<_, Error>(hex(text(&v)?.as_bytes())));
-    env.add_filter("sha256", |v: Value| Ok::<_, Error>(hex(&Sha256::digest(text(&v)?))));
+    env.add_filter("sha256", |v: Value| {
+        Ok::<_, Error>(hex(&Sha256::digest(text(&v)?)))
+    });
     // `message | hmac_sha256(key)`, as hexadecimal.
     env.add_filter("hmac_sha256", |v: Value, key: Value| {
-        hmac_sha256(text(&key)?.as_bytes(), text(&v)?.as_bytes()).map(|m| hex(&m)).ok_or_else(|| bad("bad key"))
+        hmac_sha256(text(&key)?.as_bytes(), text(&v)?.as_bytes())
+            .map(|m| hex(&m))
+            .ok_or_else(|| bad("bad key"))
     });
     env.add_filter("lower", |v: Value| Ok::<_, Error>(text(&v)?.to_lowercase()));
     env.add_filter("upper", |v: Value| Ok::<_, Error>(text(&v)?.to_uppercase()));
-    env.add_filter("trim", |v: Value| Ok::<_, Error>(text(&v)?.trim().to_owned()));
+    env.add_filter("trim", |v: Value| {
+        Ok::<_, Error>(text(&v)?.trim().to_owned())
+    });
     env.add_filter("split", |v: Value, by: String| {
-        Ok::<_, Error>(text(&v)?.split(by.as_str()).map(str::to_owned).collect::<Vec<_>>())
+        Ok::<_, Error>(
+            text(&v)?
+                .split(by.as_str())
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
     });
     env.add_filter("join", |v: Value, by: String| {
-        let items = v.try_iter()?.map(|i| text(&i)).collect::<Result<Vec<_>, _>>()?;
+        let items = v
+            .try_iter()?
+            .map(|i| text(&i))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok::<_, Error>(items.join(&by))
     });
-    env.add_filter("first", |v: Value| Ok::<_, Error>(v.try_iter()?.next().unwrap_or(Value::UNDEFINED)));
-    env.add_filter("last", |v: Value| Ok::<_, Error>(v.try_iter()?.last().unwrap_or(Value::UNDEFINED)));
-    env.add_filter("length", |v: Value| v.len().ok_or_else(|| bad("it has no length")));
+    env.add_filter("first", |v: Value| {
+        Ok::<_, Error>(v.try_iter()?.next().unwrap_or(Value::UNDEFINED))
+    });
+    env.add_filter("last", |v: Value| {
+        Ok::<_, Error>(v.try_iter()?.last().unwrap_or(Value::UNDEFINED))
+    });
+    env.add_filter("length", |v: Value| {
+        v.len().ok_or_else(|| bad("it has no length"))
+    });
     env.add_filter("replace", |v: Value, from: String, to: String| {
         Ok::<_, Error>(text(&v)?.replace(from.as_str(), &to))
     });
@@ -100,6 +143,8 @@ fn build() -> Environment<'static> {
             .ok_or_else(|| bad("a whole number is needed"))
     });
     env.add_filter("string", |v: Value| text(&v));
-    env.add_filter("tojson", |v: Value| serde_json::to_string(&v).map_err(|_| bad("not JSON")));
+    env.add_filter("tojson", |v: Value| {
+        serde_json::to_string(&v).map_err(|_| bad("not JSON"))
+    });
     env
 }

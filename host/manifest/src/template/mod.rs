@@ -20,9 +20,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use escape::Slot;
 pub(crate) use escape::{is_label, percent};
 pub use filters::FILTERS;
-pub use syntax::ROOTS;
-pub(crate) use syntax::nearest;
 pub(crate) use filters::{hex, hmac_sha256};
+pub use syntax::ROOTS;
+#[cfg(feature = "yaml")]
+pub(crate) use syntax::nearest;
 
 use crate::scope::Scope;
 use crate::secret::SecretText;
@@ -74,7 +75,9 @@ pub enum TemplateError {
     #[error("`{{{{` is never closed; end the expression with `}}}}`")]
     Unclosed,
     /// `{% … %}` or `{# … #}`.
-    #[error("only `{{{{ expressions }}}}` are allowed here, no statements or comments (`{{%`, `{{#`)")]
+    #[error(
+        "only `{{{{ expressions }}}}` are allowed here, no statements or comments (`{{%`, `{{#`)"
+    )]
     Statement,
     /// Nothing between the braces.
     #[error("`{{{{ }}}}` is empty")]
@@ -115,7 +118,9 @@ pub enum TemplateError {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map_or_else(String::new, |s| format!("; did you mean `{s}`?"))
+    suggestion
+        .as_ref()
+        .map_or_else(String::new, |s| format!("; did you mean `{s}`?"))
 }
 
 /// Why a template could not be rendered. Never contains a value.
@@ -153,13 +158,19 @@ impl Template {
     /// # Errors
     /// Bad syntax, unknown filters or roots, statements, calls.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        Ok(Self { source: source.to_owned(), parts: syntax::split(source)? })
+        Ok(Self {
+            source: source.to_owned(),
+            parts: syntax::split(source)?,
+        })
     }
 
     /// A template without holes.
     #[must_use]
     pub fn literal(text: &str) -> Self {
-        Self { source: text.to_owned(), parts: vec![Part::Literal(text.to_owned())] }
+        Self {
+            source: text.to_owned(),
+            parts: vec![Part::Literal(text.to_owned())],
+        }
     }
 
     /// The text it was parsed from.
@@ -194,7 +205,12 @@ impl Template {
         let mut all: Vec<Ref> = Vec::new();
         for part in &self.parts {
             if let Part::Expr { refs, .. } = part {
-                all.extend(refs.iter().filter(|r| !all.contains(r)).cloned().collect::<Vec<_>>());
+                all.extend(
+                    refs.iter()
+                        .filter(|r| !all.contains(r))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
             }
         }
         all
@@ -257,7 +273,11 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::render`].
-    pub fn render_optional(&self, scope: &Scope, slot: Slot) -> Result<Option<String>, RenderError> {
+    pub fn render_optional(
+        &self,
+        scope: &Scope,
+        slot: Slot,
+    ) -> Result<Option<String>, RenderError> {
         if let Some(source) = self.lone_expression() {
             let value = self.eval(source, scope)?;
             if value.is_none() || (value.is_undefined() && self.may_be_absent()) {
@@ -272,7 +292,8 @@ impl Template {
     /// # Errors
     /// A missing value or a failed filter.
     pub fn value(&self, scope: &Scope) -> Result<serde_json::Value, RenderError> {
-        self.value_optional(scope)?.ok_or_else(|| RenderError::Missing(self.source.clone()))
+        self.value_optional(scope)?
+            .ok_or_else(|| RenderError::Missing(self.source.clone()))
     }
 
     /// Like [`Template::value`], but `None` where a lone expression names something that a caller may leave out.
@@ -281,7 +302,9 @@ impl Template {
     /// As [`Template::value`].
     pub fn value_optional(&self, scope: &Scope) -> Result<Option<serde_json::Value>, RenderError> {
         let Some(source) = self.lone_expression() else {
-            return self.render(scope, Slot::Raw).map(|s| Some(serde_json::Value::String(s)));
+            return self
+                .render(scope, Slot::Raw)
+                .map(|s| Some(serde_json::Value::String(s)));
         };
         let value = self.eval(source, scope)?;
         if value.is_undefined() {
@@ -291,17 +314,22 @@ impl Template {
                 Err(RenderError::Missing(source.to_owned()))
             };
         }
-        serde_json::to_value(&value).map(Some).map_err(|_| RenderError::Failed {
-            expression: source.to_owned(),
-            reason: "the result is not JSON",
-        })
+        serde_json::to_value(&value)
+            .map(Some)
+            .map_err(|_| RenderError::Failed {
+                expression: source.to_owned(),
+                reason: "the result is not JSON",
+            })
     }
 
     /// Whether every value it reads is one that a caller may leave out.
     fn may_be_absent(&self) -> bool {
-        self.refs()
-            .iter()
-            .all(|r| matches!(r.root.as_str(), "input" | "cursor" | "args" | "item" | "body"))
+        self.refs().iter().all(|r| {
+            matches!(
+                r.root.as_str(),
+                "input" | "cursor" | "args" | "item" | "body"
+            )
+        })
     }
 
     /// The whole template as one expression: `{{ a }}/x` becomes `((a) ~ "/x")`. Used to compose templates.
@@ -314,7 +342,11 @@ impl Template {
                 Part::Expr { source, .. } => format!("({source})"),
             })
             .collect();
-        if terms.is_empty() { "\"\"".to_owned() } else { format!("({})", terms.join(" ~ ")) }
+        if terms.is_empty() {
+            "\"\"".to_owned()
+        } else {
+            format!("({})", terms.join(" ~ "))
+        }
     }
 
     fn eval(&self, source: &str, scope: &Scope) -> Result<minijinja::Value, RenderError> {

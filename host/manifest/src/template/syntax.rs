@@ -8,12 +8,27 @@ pub(super) const MAX_LEN: usize = 8 * 1024;
 
 /// The groups of values that exist. What may be used *where* is checked per place.
 pub const ROOTS: &[&str] = &[
-    "fields", "credentials", "token", "callback", "capture", "account", "app", "input", "body", "headers", "status",
-    "cursor", "item", "args", "now",
+    "fields",
+    "credentials",
+    "token",
+    "callback",
+    "capture",
+    "account",
+    "app",
+    "input",
+    "body",
+    "headers",
+    "status",
+    "cursor",
+    "item",
+    "args",
+    "now",
 ];
 
 /// Roots that may be used as a whole: they are not groups, or reading all of them gives nothing away.
-const WHOLE: &[&str] = &["input", "body", "headers", "status", "cursor", "item", "now"];
+const WHOLE: &[&str] = &[
+    "input", "body", "headers", "status", "cursor", "item", "now",
+];
 
 /// Splits a template into literal text and checked expressions.
 pub(super) fn split(source: &str) -> Result<Vec<Part>, TemplateError> {
@@ -69,30 +84,41 @@ fn expression_part(expression: &str) -> Result<Part, TemplateError> {
         return Err(TemplateError::Empty);
     }
     let env = filters::environment();
-    let compiled = env.compile_expression(expression).map_err(|e| TemplateError::Syntax {
-        expression: expression.to_owned(),
-        detail: e.detail().map_or_else(String::new, |d| format!(": {d}")),
-    })?;
+    let compiled = env
+        .compile_expression(expression)
+        .map_err(|e| TemplateError::Syntax {
+            expression: expression.to_owned(),
+            detail: e.detail().map_or_else(String::new, |d| format!(": {d}")),
+        })?;
     calls(expression)?;
     let mut refs: Vec<Ref> = compiled
         .undeclared_variables(true)
         .into_iter()
         .map(|name| {
             let mut names = name.split('.').map(str::to_owned);
-            Ref { root: names.next().unwrap_or_default(), path: names.collect() }
+            Ref {
+                root: names.next().unwrap_or_default(),
+                path: names.collect(),
+            }
         })
         .collect();
     // A nested name is reported beside its own root by some forms of access: keep the longest.
     refs.sort();
     for r in &refs {
         if !ROOTS.contains(&r.root.as_str()) {
-            return Err(TemplateError::UnknownRoot { name: r.root.clone(), suggestion: nearest(&r.root, ROOTS) });
+            return Err(TemplateError::UnknownRoot {
+                name: r.root.clone(),
+                suggestion: nearest(&r.root, ROOTS),
+            });
         }
         if r.path.is_empty() && !WHOLE.contains(&r.root.as_str()) {
             return Err(TemplateError::WholeRoot(r.root.clone()));
         }
     }
-    Ok(Part::Expr { source: expression.to_owned(), refs })
+    Ok(Part::Expr {
+        source: expression.to_owned(),
+        refs,
+    })
 }
 
 /// The candidate that was probably meant, if one is near enough.
@@ -114,7 +140,10 @@ fn calls(expression: &str) -> Result<(), TemplateError> {
             let called = matches!(words.peek(), Some(Word::Sign('(')));
             if matches!(previous, Word::Sign('|')) {
                 if !FILTERS.contains(&name.as_str()) {
-                    return Err(TemplateError::UnknownFilter { name: name.clone(), suggestion: nearest(name, FILTERS) });
+                    return Err(TemplateError::UnknownFilter {
+                        name: name.clone(),
+                        suggestion: nearest(name, FILTERS),
+                    });
                 }
             } else if called && !KEYWORDS.contains(&name.as_str()) {
                 return Err(TemplateError::Call(name.clone()));

@@ -4,7 +4,10 @@ use serde_json::json;
 fn scope() -> Scope {
     Scope::new()
         .with("fields", json!({"subdomain": "acme", "n": 7, "empty": ""}))
-        .with("credentials", json!({"token": "s3cret", "email": "a@b.example"}))
+        .with(
+            "credentials",
+            json!({"token": "s3cret", "email": "a@b.example"}),
+        )
         .with("input", json!({"q": "a&b=c", "list": [1, 2], "none": null}))
 }
 
@@ -15,24 +18,42 @@ fn t(s: &str) -> Template {
 #[test]
 fn a_value_is_inserted_literally_and_never_evaluated_again() {
     let scope = Scope::new().with("fields", json!({"x": "{{ credentials.token }}"}));
-    assert_eq!(t("<{{ fields.x }}>").render(&scope, Slot::Raw).unwrap(), "<{{ credentials.token }}>");
+    assert_eq!(
+        t("<{{ fields.x }}>").render(&scope, Slot::Raw).unwrap(),
+        "<{{ credentials.token }}>"
+    );
 }
 
 #[test]
 fn a_value_cannot_add_path_segments_or_parameters() {
     let scope = Scope::new().with("input", json!({"id": "../a?b=c&d#e/%2f"}));
     assert_eq!(
-        t("/v1/{{ input.id }}/x").render(&scope, Slot::PathSegment).unwrap(),
+        t("/v1/{{ input.id }}/x")
+            .render(&scope, Slot::PathSegment)
+            .unwrap(),
         "/v1/..%2Fa%3Fb%3Dc%26d%23e%2F%252f/x"
     );
-    assert_eq!(t("{{ input.id }}").render(&scope, Slot::Query).unwrap(), "..%2Fa%3Fb%3Dc%26d%23e%2F%252f");
+    assert_eq!(
+        t("{{ input.id }}").render(&scope, Slot::Query).unwrap(),
+        "..%2Fa%3Fb%3Dc%26d%23e%2F%252f"
+    );
 }
 
 #[test]
 fn dot_segments_made_of_values_are_refused() {
-    for (template, value) in [("/a/{{ input.id }}", ".."), ("/a/{{ input.id }}{{ input.id }}/b", "."), ("/{{ input.id }}", "")] {
+    for (template, value) in [
+        ("/a/{{ input.id }}", ".."),
+        ("/a/{{ input.id }}{{ input.id }}/b", "."),
+        ("/{{ input.id }}", ""),
+    ] {
         let scope = Scope::new().with("input", json!({"id": value}));
-        assert!(matches!(t(template).render(&scope, Slot::PathSegment), Err(RenderError::Unsafe { .. })), "{value}");
+        assert!(
+            matches!(
+                t(template).render(&scope, Slot::PathSegment),
+                Err(RenderError::Unsafe { .. })
+            ),
+            "{value}"
+        );
     }
 }
 
@@ -40,36 +61,89 @@ fn dot_segments_made_of_values_are_refused() {
 fn a_header_refuses_line_breaks_and_control_characters() {
     for value in ["a\r\nX-Evil: 1", "a\nb", "a\0b", "a\u{7f}", "caf\u{e9}"] {
         let scope = Scope::new().with("credentials", json!({"token": value}));
-        let error = t("Bearer {{ credentials.token }}").render(&scope, Slot::Header).unwrap_err();
+        let error = t("Bearer {{ credentials.token }}")
+            .render(&scope, Slot::Header)
+            .unwrap_err();
         assert!(matches!(error, RenderError::Unsafe { slot: "header", .. }));
-        assert!(!error.to_string().contains("Evil"), "an error never shows the value");
+        assert!(
+            !error.to_string().contains("Evil"),
+            "an error never shows the value"
+        );
     }
 }
 
 #[test]
 fn a_host_slot_takes_labels_only() {
-    for bad in ["evil.com/", "a.b", "", "-a", "a-", "a b", "evil.com#", "a@b", "xn--e1awd7f", "a:1", "a\\b", "127.0.0.1"] {
+    for bad in [
+        "evil.com/",
+        "a.b",
+        "",
+        "-a",
+        "a-",
+        "a b",
+        "evil.com#",
+        "a@b",
+        "xn--e1awd7f",
+        "a:1",
+        "a\\b",
+        "127.0.0.1",
+    ] {
         let scope = Scope::new().with("fields", json!({"s": bad}));
-        assert!(t("{{ fields.s }}").render(&scope, Slot::HostLabel).is_err(), "{bad}");
+        assert!(
+            t("{{ fields.s }}").render(&scope, Slot::HostLabel).is_err(),
+            "{bad}"
+        );
     }
-    assert_eq!(t("{{ fields.subdomain }}.x.example").render(&scope(), Slot::HostLabel).unwrap(), "acme.x.example");
+    assert_eq!(
+        t("{{ fields.subdomain }}.x.example")
+            .render(&scope(), Slot::HostLabel)
+            .unwrap(),
+        "acme.x.example"
+    );
 }
 
 #[test]
 fn a_lone_expression_keeps_its_type() {
     assert_eq!(t("{{ fields.n }}").value(&scope()).unwrap(), json!(7));
-    assert_eq!(t("{{ input.list }}").value(&scope()).unwrap(), json!([1, 2]));
+    assert_eq!(
+        t("{{ input.list }}").value(&scope()).unwrap(),
+        json!([1, 2])
+    );
     assert_eq!(t("n={{ fields.n }}").value(&scope()).unwrap(), json!("n=7"));
 }
 
 #[test]
 fn what_is_undefined_is_an_error_and_only_inputs_may_be_left_out() {
-    assert_eq!(t("{{ fields.nope }}").render(&scope(), Slot::Raw), Err(RenderError::Missing("fields.nope".into())));
-    assert_eq!(t("x{{ input.nope }}").render(&scope(), Slot::Raw), Err(RenderError::Missing("input.nope".into())));
-    assert_eq!(t("{{ input.nope }}").render_optional(&scope(), Slot::Query).unwrap(), None);
-    assert_eq!(t("{{ input.none }}").render_optional(&scope(), Slot::Query).unwrap(), None);
-    assert!(t("{{ fields.nope }}").render_optional(&scope(), Slot::Query).is_err());
-    assert!(t("{{ fields.nope.deep }}").render(&Scope::new(), Slot::Raw).is_err());
+    assert_eq!(
+        t("{{ fields.nope }}").render(&scope(), Slot::Raw),
+        Err(RenderError::Missing("fields.nope".into()))
+    );
+    assert_eq!(
+        t("x{{ input.nope }}").render(&scope(), Slot::Raw),
+        Err(RenderError::Missing("input.nope".into()))
+    );
+    assert_eq!(
+        t("{{ input.nope }}")
+            .render_optional(&scope(), Slot::Query)
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        t("{{ input.none }}")
+            .render_optional(&scope(), Slot::Query)
+            .unwrap(),
+        None
+    );
+    assert!(
+        t("{{ fields.nope }}")
+            .render_optional(&scope(), Slot::Query)
+            .is_err()
+    );
+    assert!(
+        t("{{ fields.nope.deep }}")
+            .render(&Scope::new(), Slot::Raw)
+            .is_err()
+    );
 }
 
 #[test]
@@ -80,8 +154,14 @@ fn statements_calls_and_unknown_filters_are_refused_when_read() {
     assert!(refused("{{ }}").contains("empty"));
     assert!(refused("{{ range(3) }}").contains("cannot be called"));
     assert!(refused("{{ fields.a.upper() }}").contains("cannot be called"));
-    assert_eq!(refused("{{ fields.a | bas64 }}"), "there is no filter `bas64`; did you mean `base64`?");
-    assert_eq!(refused("{{ field.a }}"), "there is no `field`; did you mean `fields`?");
+    assert_eq!(
+        refused("{{ fields.a | bas64 }}"),
+        "there is no filter `bas64`; did you mean `base64`?"
+    );
+    assert_eq!(
+        refused("{{ field.a }}"),
+        "there is no `field`; did you mean `fields`?"
+    );
     assert!(refused("{{ credentials | tojson }}").contains("name one value"));
     assert!(refused("{{ credentials['to' ~ 'ken'] }}").contains("name one value"));
     assert!(refused("{{ fields.a +* 2 }}").contains("not a valid expression"));
@@ -89,11 +169,12 @@ fn statements_calls_and_unknown_filters_are_refused_when_read() {
 
 #[test]
 fn references_are_found_through_filters_and_conditions() {
-    let refs: Vec<String> = t("{{ (fields.a ~ credentials.b) | base64 if input.c else account.id }}")
-        .refs()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let refs: Vec<String> =
+        t("{{ (fields.a ~ credentials.b) | base64 if input.c else account.id }}")
+            .refs()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
     assert_eq!(refs, ["account.id", "credentials.b", "fields.a", "input.c"]);
 }
 
@@ -103,9 +184,15 @@ fn filters_compute_what_vendors_expect() {
     for (template, expected) in [
         ("{{ 'user:pass' | base64 }}", "dXNlcjpwYXNz"),
         ("{{ 'a?b>c~' | base64url }}", "YT9iPmN-"),
-        ("{{ 'abc' | sha256 }}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "{{ 'abc' | sha256 }}",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
         // RFC 4231, test case 2.
-        ("{{ 'what do ya want for nothing?' | hmac_sha256('Jefe') }}", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (
+            "{{ 'what do ya want for nothing?' | hmac_sha256('Jefe') }}",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
         ("{{ 'a-us6' | split('-') | last }}", "us6"),
         ("{{ fields.empty | default('x') }}", "x"),
         ("{{ 'A b' | lower | replace(' ', '_') }}", "a_b"),
@@ -113,19 +200,29 @@ fn filters_compute_what_vendors_expect() {
         ("{{ '12' | int + 1 }}", "13"),
         ("{{ input.q | urlencode }}", "a%26b%3Dc"),
     ] {
-        assert_eq!(t(template).render(&s, Slot::Raw).unwrap(), expected, "{template}");
+        assert_eq!(
+            t(template).render(&s, Slot::Raw).unwrap(),
+            expected,
+            "{template}"
+        );
     }
 }
 
 #[test]
 fn a_form_value_is_form_encoded() {
     let scope = Scope::new().with("input", json!({"v": "a b+c&d"}));
-    assert_eq!(t("{{ input.v }}").render(&scope, Slot::Form).unwrap(), "a+b%2Bc%26d");
+    assert_eq!(
+        t("{{ input.v }}").render(&scope, Slot::Form).unwrap(),
+        "a+b%2Bc%26d"
+    );
 }
 
 #[test]
 fn composed_expressions_mean_the_same_as_the_template() {
     let template = t("{{ credentials.email }}/token \"q\" \\");
     let composed = t(&format!("{{{{ {} }}}}", template.as_expression()));
-    assert_eq!(composed.render(&scope(), Slot::Raw).unwrap(), template.render(&scope(), Slot::Raw).unwrap());
+    assert_eq!(
+        composed.render(&scope(), Slot::Raw).unwrap(),
+        template.render(&scope(), Slot::Raw).unwrap()
+    );
 }

@@ -1,5 +1,8 @@
 //! What a check has to say: rule, place, message, fix.
 
+use std::io::Read as _;
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::model::Manifest;
@@ -12,6 +15,8 @@ pub enum Severity {
     Error,
     /// It is accepted, but should be bettered.
     Warning,
+    /// Nothing is wrong; worth knowing.
+    Note,
 }
 
 /// One finding.
@@ -19,6 +24,8 @@ pub enum Severity {
 pub struct Finding {
     /// Stable id of the rule: `V03`.
     pub rule: &'static str,
+    /// The file beside the manifest that it is about (`logo.svg`, `fixtures/test.yaml`); `None` for the manifest itself.
+    pub file: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, lower case, no full stop.
@@ -42,6 +49,50 @@ pub struct FolderFacts {
     pub logo: Option<String>,
     /// Names and texts of `fixtures/*.yaml`.
     pub fixtures: Vec<(String, String)>,
+}
+
+impl FolderFacts {
+    /// Longest file that is read, in bytes; what is longer is cut and then refused by its own check.
+    const MAX_BYTES: u64 = 2 * 1024 * 1024;
+
+    /// Reads what lies beside a manifest. What cannot be read counts as absent: the checks say what is missing.
+    #[must_use]
+    pub fn read(folder: &Path) -> Self {
+        // `.` and `..` have no name of their own.
+        let named = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let name = named
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut fixtures: Vec<(String, String)> = std::fs::read_dir(folder.join("fixtures"))
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml"))
+            .filter_map(|entry| {
+                Some((
+                    entry.file_name().to_string_lossy().into_owned(),
+                    text(&entry.path())?,
+                ))
+            })
+            .collect();
+        fixtures.sort();
+        Self {
+            name,
+            logo: text(&folder.join("logo.svg")),
+            fixtures,
+        }
+    }
+}
+
+fn text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .ok()?
+        .take(FolderFacts::MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Everything that a check found, and the manifest if it could be read.

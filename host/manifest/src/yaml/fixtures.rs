@@ -103,7 +103,11 @@ impl Answer {
     fn plain(&self) -> PlainResponse {
         PlainResponse {
             status: self.status,
-            headers: self.headers.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
+            headers: self
+                .headers
+                .iter()
+                .map(|(k, v)| (k.clone(), text(v)))
+                .collect(),
             body: match &self.body {
                 Value::String(s) => s.clone().into_bytes(),
                 Value::Null => Vec::new(),
@@ -114,7 +118,9 @@ impl Answer {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A time for answers whose expiry is counted from now.
@@ -124,9 +130,17 @@ const NOW: i64 = 1_767_323_045;
 pub(super) fn all(c: &mut Checker<'_>, folder: &FolderFacts) {
     let mut seen = Seen::default();
     for (name, yaml) in &folder.fixtures {
-        let mut file = File { name, places: Places::default(), findings: Vec::new() };
+        let mut file = File {
+            name,
+            places: Places::default(),
+            findings: Vec::new(),
+        };
         match super::read_tree(yaml) {
-            Err(found) => file.findings.extend(found.into_iter().map(|f| Finding { rule: "V95", path: name.clone(), ..f })),
+            Err(found) => file.findings.extend(found.into_iter().map(|f| Finding {
+                rule: "V95",
+                file: Some(format!("fixtures/{name}")),
+                ..f
+            })),
             Ok((places, tree)) => {
                 file.places = places;
                 let items = tree.as_array().cloned().unwrap_or_default();
@@ -159,15 +173,30 @@ fn missing(c: &mut Checker<'_>, seen: &Seen) {
     let m = c.manifest;
     if matches!(m.test, Test::Call(_)) {
         if !seen.test_ok {
-            c.warn("V95", "test", "no fixture shows the test passing", Some("add one to fixtures/test.yaml"));
+            c.warn(
+                "V95",
+                "test",
+                "no fixture shows the test passing",
+                Some("add one to fixtures/test.yaml"),
+            );
         }
         if !seen.test_refused {
-            c.warn("V95", "test", "no fixture shows the test being refused", Some("add one to fixtures/test.yaml"));
+            c.warn(
+                "V95",
+                "test",
+                "no fixture shows the test being refused",
+                Some("add one to fixtures/test.yaml"),
+            );
         }
     }
     for (id, _) in m.auth.iter().filter(|(_, a)| a.oauth2().is_some()) {
         if !seen.tokens.contains(id) {
-            c.warn("V95", &child("auth", id), "no fixture shows a token answer", Some("add one to fixtures/token.yaml"));
+            c.warn(
+                "V95",
+                &child("auth", id),
+                "no fixture shows a token answer",
+                Some("add one to fixtures/token.yaml"),
+            );
         }
     }
 }
@@ -184,8 +213,9 @@ impl File<'_> {
         self.findings.push(Finding {
             rule: "V95",
             severity: Severity::Error,
-            message: format!("fixtures/{} line {}: {message}", self.name, at.line),
-            path: format!("fixtures/{}{path}", self.name),
+            file: Some(format!("fixtures/{}", self.name)),
+            message,
+            path: path.to_owned(),
             line: at.line,
             column: at.column,
             fix: None,
@@ -197,7 +227,10 @@ impl File<'_> {
         if let Some(expected) = expected
             && expected != got
         {
-            self.say(&child(&child(path, "expect"), what), format!("{what} is {got}, not {expected}"));
+            self.say(
+                &child(&child(path, "expect"), what),
+                format!("{what} is {got}, not {expected}"),
+            );
         }
     }
 }
@@ -213,7 +246,13 @@ fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mu
         Subject::Of(Of::Trigger(_)) => &["events", "cursor", "more", "means"],
     };
     if let Some(key) = x.expect.keys().find(|k| !known.contains(&k.as_str())) {
-        file.say(&child(path, "expect"), format!("there is no `{key}` to expect here; known: {}", known.join(", ")));
+        file.say(
+            &child(path, "expect"),
+            format!(
+                "there is no `{key}` to expect here; known: {}",
+                known.join(", ")
+            ),
+        );
     }
     if x.expect.is_empty() {
         file.say(path, "the exchange expects nothing".to_owned());
@@ -249,7 +288,12 @@ fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mu
                 sent(file, path, x, trigger.request.as_ref(), &scope);
                 match poll_page(trigger, &scope, x.given.cursor.as_ref(), &response) {
                     Ok(page) => {
-                        file.compare(path, "events", x.expect.get("events"), &Value::Array(page.events));
+                        file.compare(
+                            path,
+                            "events",
+                            x.expect.get("events"),
+                            &Value::Array(page.events),
+                        );
                         file.compare(path, "cursor", x.expect.get("cursor"), &page.cursor);
                         file.compare(path, "more", x.expect.get("more"), &Value::Bool(page.more));
                         passed(file, path, x);
@@ -286,7 +330,12 @@ fn test(
     match judge(test, scope, response) {
         Ok(account) => {
             seen.test_ok = true;
-            file.compare(path, "account", x.expect.get("account"), &json!({"id": account.id, "label": account.label}));
+            file.compare(
+                path,
+                "account",
+                x.expect.get("account"),
+                &json!({"id": account.id, "label": account.label}),
+            );
             passed(file, path, x);
         }
         Err(failure) => {
@@ -304,9 +353,21 @@ fn passed(file: &mut File<'_>, path: &str, x: &Exchange) {
 
 fn refused(file: &mut File<'_>, path: &str, x: &Exchange, failure: &Failure, success: &str) {
     if x.expect.contains_key(success) {
-        file.say(path, format!("this was read as a failure ({}: {})", failure.means.as_str(), failure.say));
+        file.say(
+            path,
+            format!(
+                "this was read as a failure ({}: {})",
+                failure.means.as_str(),
+                failure.say
+            ),
+        );
     } else {
-        file.compare(path, "means", x.expect.get("means"), &Value::from(failure.means.as_str()));
+        file.compare(
+            path,
+            "means",
+            x.expect.get("means"),
+            &Value::from(failure.means.as_str()),
+        );
     }
 }
 
@@ -316,19 +377,32 @@ fn sent(file: &mut File<'_>, path: &str, x: &Exchange, spec: Option<&RequestSpec
         None => return,
         Some(Ok(built)) => built,
         Some(Err(e)) => {
-            file.say(path, format!("the request cannot be made from what is given: {e}"));
+            file.say(
+                path,
+                format!("the request cannot be made from what is given: {e}"),
+            );
             return;
         }
     };
     let Some(wanted) = &x.request else { return };
     let at = child(path, "request");
     if built.method != wanted.method || built.url != wanted.url {
-        file.say(&at, format!("the request is {} {}, not {} {}", built.method, built.url, wanted.method, wanted.url));
+        file.say(
+            &at,
+            format!(
+                "the request is {} {}, not {} {}",
+                built.method, built.url, wanted.method, wanted.url
+            ),
+        );
     }
     if let Some(body) = &wanted.body
         && !same_body(&built, body)
     {
-        let got = built.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let got = built
+            .body
+            .as_deref()
+            .map(String::from_utf8_lossy)
+            .unwrap_or_default();
         file.say(&at, format!("the body is {got}"));
     }
 }

@@ -31,7 +31,14 @@ use places::Places;
 pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
     let report = check(file, yaml, None);
     match report.manifest {
-        Some(manifest) if report.findings.iter().all(|f| f.severity != Severity::Error) => Ok(manifest),
+        Some(manifest)
+            if report
+                .findings
+                .iter()
+                .all(|f| f.severity != Severity::Error) =>
+        {
+            Ok(manifest)
+        }
         _ => Err(report.findings),
     }
 }
@@ -41,9 +48,15 @@ pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
 pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
     let mut findings = Vec::new();
     let manifest = run(yaml, folder, &mut findings);
-    findings.sort_by(|a, b| (a.line, a.column, a.rule).cmp(&(b.line, b.column, b.rule)));
+    findings.sort_by(|a, b| {
+        (&a.file, a.line, a.column, a.rule).cmp(&(&b.file, b.line, b.column, b.rule))
+    });
     findings.dedup();
-    Report { file: file.to_owned(), manifest, findings }
+    Report {
+        file: file.to_owned(),
+        manifest,
+        findings,
+    }
 }
 
 fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) -> Option<Manifest> {
@@ -56,9 +69,14 @@ fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) ->
     };
     let shape = shape::read(&tree);
     for misfit in shape.misfits {
-        let at = if misfit.at_key { places.key(&misfit.path) } else { places.value(&misfit.path) };
+        let at = if misfit.at_key {
+            places.key(&misfit.path)
+        } else {
+            places.value(&misfit.path)
+        };
         findings.push(Finding {
             rule: misfit.rule,
+            file: None,
             severity: Severity::Error,
             message: misfit.message,
             path: misfit.path,
@@ -83,6 +101,7 @@ fn read_tree(yaml: &str) -> Result<(Places, Value), Vec<Finding>> {
         let (line, column) = e.location().map_or((1, 1), |l| (l.line(), l.column()));
         vec![Finding {
             rule: "V01",
+            file: None,
             severity: Severity::Error,
             message: format!("this is not YAML: {e}"),
             path: String::new(),
@@ -93,6 +112,3 @@ fn read_tree(yaml: &str) -> Result<(Places, Value), Vec<Finding>> {
     })?;
     Ok((places, tree))
 }
-
-#[cfg(test)]
-mod tests;

@@ -59,7 +59,10 @@ impl Places {
 
 /// The path of a key inside of a path.
 pub(super) fn child(path: &str, key: &str) -> String {
-    let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let plain = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
     match (plain, path.is_empty()) {
         (true, true) => key.to_owned(),
         (true, false) => format!("{path}.{key}"),
@@ -75,19 +78,34 @@ pub(super) fn item(path: &str, index: usize) -> String {
 /// The path around a path.
 pub(super) fn parent(path: &str) -> &str {
     if path.ends_with(']') {
-        let cut = path.rfind("[\"").filter(|_| path.ends_with("\"]")).or_else(|| path.rfind('['));
+        let cut = path
+            .rfind("[\"")
+            .filter(|_| path.ends_with("\"]"))
+            .or_else(|| path.rfind('['));
         return cut.and_then(|at| path.get(..at)).unwrap_or_default();
     }
-    path.rfind('.').and_then(|at| path.get(..at)).unwrap_or_default()
+    path.rfind('.')
+        .and_then(|at| path.get(..at))
+        .unwrap_or_default()
 }
 
 fn place(span: Span) -> Place {
-    Place { line: span.start.line().max(1), column: span.start.col() + 1 }
+    Place {
+        line: span.start.line().max(1),
+        column: span.start.col() + 1,
+    }
 }
 
-fn error(rule: &'static str, at: Place, path: &str, message: impl Into<String>, fix: Option<&str>) -> Finding {
+fn error(
+    rule: &'static str,
+    at: Place,
+    path: &str,
+    message: impl Into<String>,
+    fix: Option<&str>,
+) -> Finding {
     Finding {
         rule,
+        file: None,
         severity: Severity::Error,
         message: message.into(),
         path: path.to_owned(),
@@ -99,17 +117,35 @@ fn error(rule: &'static str, at: Place, path: &str, message: impl Into<String>, 
 
 /// What a container that is being read waits for.
 enum Open {
-    Map { path: String, keys: HashSet<String>, key: Option<String> },
-    List { path: String, next: usize },
+    Map {
+        path: String,
+        keys: HashSet<String>,
+        key: Option<String>,
+    },
+    List {
+        path: String,
+        next: usize,
+    },
 }
 
 /// Walks a document. Findings that make reading on pointless come alone; others are collected.
 pub(super) fn scan(yaml: &str) -> Result<Places, Vec<Finding>> {
     let top = Place { line: 1, column: 1 };
     if yaml.len() > MAX_BYTES {
-        return Err(vec![error("V08", top, "", "the file is larger than 1 MB", None)]);
+        return Err(vec![error(
+            "V08",
+            top,
+            "",
+            "the file is larger than 1 MB",
+            None,
+        )]);
     }
-    let mut walk = Walk { places: Places::default(), open: Vec::new(), findings: Vec::new(), documents: 0 };
+    let mut walk = Walk {
+        places: Places::default(),
+        open: Vec::new(),
+        findings: Vec::new(),
+        documents: 0,
+    };
     let mut parser = Parser::new_from_str(yaml);
     while let Some(next) = parser.next_event() {
         match next {
@@ -119,13 +155,26 @@ pub(super) fn scan(yaml: &str) -> Result<Places, Vec<Finding>> {
                 }
             }
             Err(e) => {
-                let at = Place { line: e.marker().line().max(1), column: e.marker().col() + 1 };
-                walk.findings.push(error("V01", at, "", format!("this is not YAML: {}", e.info()), None));
+                let at = Place {
+                    line: e.marker().line().max(1),
+                    column: e.marker().col() + 1,
+                };
+                walk.findings.push(error(
+                    "V01",
+                    at,
+                    "",
+                    format!("this is not YAML: {}", e.info()),
+                    None,
+                ));
                 return Err(walk.findings);
             }
         }
     }
-    if walk.findings.is_empty() { Ok(walk.places) } else { Err(walk.findings) }
+    if walk.findings.is_empty() {
+        Ok(walk.places)
+    } else {
+        Err(walk.findings)
+    }
 }
 
 struct Walk {
@@ -143,13 +192,25 @@ impl Walk {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.findings.push(error("V01", at, "", "there is more than one document in this file", Some("remove the `---`")));
+                    self.findings.push(error(
+                        "V01",
+                        at,
+                        "",
+                        "there is more than one document in this file",
+                        Some("remove the `---`"),
+                    ));
                     return Flow::Break(());
                 }
             }
             Event::Alias(_) => {
                 let path = self.here();
-                self.findings.push(error("V08", at, &path, "aliases are not allowed", Some("write the value out")));
+                self.findings.push(error(
+                    "V08",
+                    at,
+                    &path,
+                    "aliases are not allowed",
+                    Some("write the value out"),
+                ));
                 return Flow::Break(());
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -159,16 +220,27 @@ impl Walk {
             Event::MappingStart(anchor, tag) | Event::SequenceStart(anchor, tag) => {
                 self.mark(*anchor, tag.is_some(), at);
                 if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
-                    self.findings.push(error("V01", at, "", "a key must be text", None));
+                    self.findings
+                        .push(error("V01", at, "", "a key must be text", None));
                     return Flow::Break(());
                 }
                 let path = self.enter(at);
                 if self.open.len() >= MAX_DEPTH {
-                    self.findings.push(error("V08", at, &path, "the document is nested deeper than 64 levels", None));
+                    self.findings.push(error(
+                        "V08",
+                        at,
+                        &path,
+                        "the document is nested deeper than 64 levels",
+                        None,
+                    ));
                     return Flow::Break(());
                 }
                 self.open.push(if matches!(event, Event::MappingStart(..)) {
-                    Open::Map { path, keys: HashSet::new(), key: None }
+                    Open::Map {
+                        path,
+                        keys: HashSet::new(),
+                        key: None,
+                    }
                 } else {
                     Open::List { path, next: 0 }
                 });
@@ -184,10 +256,17 @@ impl Walk {
     fn mark(&mut self, anchor: usize, tagged: bool, at: Place) {
         let path = self.here();
         if anchor != 0 {
-            self.findings.push(error("V08", at, &path, "anchors are not allowed", Some("write the value out where it is used")));
+            self.findings.push(error(
+                "V08",
+                at,
+                &path,
+                "anchors are not allowed",
+                Some("write the value out where it is used"),
+            ));
         }
         if tagged {
-            self.findings.push(error("V08", at, &path, "tags (`!…`) are not allowed", None));
+            self.findings
+                .push(error("V08", at, &path, "tags (`!…`) are not allowed", None));
         }
     }
 
@@ -204,10 +283,22 @@ impl Walk {
         {
             let full = child(path, text);
             if text == "<<" && style == ScalarStyle::Plain {
-                self.findings.push(error("V08", at, path, "merge keys (`<<`) are not allowed", Some("write the values out")));
+                self.findings.push(error(
+                    "V08",
+                    at,
+                    path,
+                    "merge keys (`<<`) are not allowed",
+                    Some("write the values out"),
+                ));
             }
             if !keys.insert(text.to_owned()) {
-                self.findings.push(error("V01", at, &full, format!("the key `{text}` is there twice"), Some("remove one of them")));
+                self.findings.push(error(
+                    "V01",
+                    at,
+                    &full,
+                    format!("the key `{text}` is there twice"),
+                    Some("remove one of them"),
+                ));
             }
             self.places.keys.entry(full).or_insert(at);
             *key = Some(text.to_owned());

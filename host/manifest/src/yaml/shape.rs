@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::places::{child, item};
 use crate::model::{
-    Action, Api, ApiKey, AppId, Basic, Bearer, Field, Handle, Manifest, Oauth2, Recipe, RequestSpec, TestCall, Trigger,
+    Action, Api, ApiKey, AppId, Basic, Bearer, Field, Handle, Manifest, Oauth2, Recipe,
+    RequestSpec, TestCall, Trigger,
 };
 use crate::path::JsonPath;
 use crate::pattern::Pattern;
@@ -36,18 +37,38 @@ pub(super) struct Shape {
 
 /// Reads a tree into the model.
 pub(super) fn read(tree: &Value) -> Shape {
-    let mut reader = Reader { misfits: Vec::new() };
+    let mut reader = Reader {
+        misfits: Vec::new(),
+    };
     let Value::Object(root) = tree else {
-        reader.say("V02", "", false, "a manifest is a map of keys, starting with `manifest: 1`", None);
-        return Shape { misfits: reader.misfits, manifest: None };
+        reader.say(
+            "V02",
+            "",
+            false,
+            "a manifest is a map of keys, starting with `manifest: 1`",
+            None,
+        );
+        return Shape {
+            misfits: reader.misfits,
+            manifest: None,
+        };
     };
     let mut whole = root.clone();
     // A format version that is not ours decides how everything else is to be read: nothing else is said.
     if let Some(version) = root.get("manifest")
         && version != &json!(1)
     {
-        reader.say("V02", "manifest", false, "this Keyport reads format version 1", Some("write `manifest: 1`".to_owned()));
-        return Shape { misfits: reader.misfits, manifest: None };
+        reader.say(
+            "V02",
+            "manifest",
+            false,
+            "this Keyport reads format version 1",
+            Some("write `manifest: 1`".to_owned()),
+        );
+        return Shape {
+            misfits: reader.misfits,
+            manifest: None,
+        };
     }
     reader.items::<Field>(&mut whole, "fields");
     reader.entries(&mut whole, "actions", Reader::section::<Action>);
@@ -64,10 +85,16 @@ pub(super) fn read(tree: &Value) -> Shape {
     let only_unknown_keys = |misfits: &[Misfit]| misfits.iter().all(|m| m.rule == "V03");
     if !only_unknown_keys(&reader.misfits) {
         // The broken sections were told; what is left is judged with sections that are surely sound.
-        for (key, sound) in [("fields", json!([])), ("actions", json!({})), ("triggers", json!({})), ("recipes", json!({})),
-            ("handles", json!({})), ("test", json!({"none": "x"})), ("api", json!({"base_url": "https://x.example"})),
-            ("auth", json!({"x": {"type": "bearer", "label": "x"}}))]
-        {
+        for (key, sound) in [
+            ("fields", json!([])),
+            ("actions", json!({})),
+            ("triggers", json!({})),
+            ("recipes", json!({})),
+            ("handles", json!({})),
+            ("test", json!({"none": "x"})),
+            ("api", json!({"base_url": "https://x.example"})),
+            ("auth", json!({"x": {"type": "bearer", "label": "x"}})),
+        ] {
             if whole.contains_key(key) {
                 whole.insert(key.to_owned(), sound);
             }
@@ -75,8 +102,13 @@ pub(super) fn read(tree: &Value) -> Shape {
     }
     let mut whole = Value::Object(whole);
     reader.section::<Manifest>("", &mut whole);
-    let manifest = only_unknown_keys(&reader.misfits).then(|| serde_json::from_value(whole).ok()).flatten();
-    Shape { misfits: reader.misfits, manifest }
+    let manifest = only_unknown_keys(&reader.misfits)
+        .then(|| serde_json::from_value(whole).ok())
+        .flatten();
+    Shape {
+        misfits: reader.misfits,
+        manifest,
+    }
 }
 
 struct Reader {
@@ -84,8 +116,21 @@ struct Reader {
 }
 
 impl Reader {
-    fn say(&mut self, rule: &'static str, path: &str, at_key: bool, message: impl Into<String>, fix: Option<String>) {
-        self.misfits.push(Misfit { rule, path: path.to_owned(), at_key, message: message.into(), fix });
+    fn say(
+        &mut self,
+        rule: &'static str,
+        path: &str,
+        at_key: bool,
+        message: impl Into<String>,
+        fix: Option<String>,
+    ) {
+        self.misfits.push(Misfit {
+            rule,
+            path: path.to_owned(),
+            at_key,
+            message: message.into(),
+            fix,
+        });
     }
 
     fn items<T: DeserializeOwned>(&mut self, whole: &mut Map<String, Value>, key: &str) {
@@ -96,7 +141,12 @@ impl Reader {
         }
     }
 
-    fn entries(&mut self, whole: &mut Map<String, Value>, key: &str, read: impl Fn(&mut Self, &str, &mut Value)) {
+    fn entries(
+        &mut self,
+        whole: &mut Map<String, Value>,
+        key: &str,
+        read: impl Fn(&mut Self, &str, &mut Value),
+    ) {
         if let Some(Value::Object(map)) = whole.get_mut(key) {
             for (name, value) in map.iter_mut() {
                 read(self, &child(key, name), value);
@@ -108,24 +158,49 @@ impl Reader {
     fn method(&mut self, path: &str, value: &mut Value) {
         const TYPES: &[&str] = &["oauth2", "api_key", "basic", "bearer"];
         let Value::Object(map) = value else {
-            self.say("V02", path, false, "a way to sign in is a map with a `type`", None);
+            self.say(
+                "V02",
+                path,
+                false,
+                "a way to sign in is a map with a `type`",
+                None,
+            );
             return;
         };
         let kind = match map.get("type") {
             Some(Value::String(kind)) if TYPES.contains(&kind.as_str()) => kind.clone(),
             Some(Value::String(kind)) => {
                 let fix = nearest(kind, TYPES).map(|s| format!("write `{s}`"));
-                self.say("V05", &child(path, "type"), false, format!("there is no type `{kind}`; it is one of: {}", TYPES.join(", ")), fix);
+                self.say(
+                    "V05",
+                    &child(path, "type"),
+                    false,
+                    format!(
+                        "there is no type `{kind}`; it is one of: {}",
+                        TYPES.join(", ")
+                    ),
+                    fix,
+                );
                 return;
             }
             _ => {
-                self.say("V02", path, true, format!("`type` is missing; it is one of: {}", TYPES.join(", ")), None);
+                self.say(
+                    "V02",
+                    path,
+                    true,
+                    format!("`type` is missing; it is one of: {}", TYPES.join(", ")),
+                    None,
+                );
                 return;
             }
         };
         map.shift_remove("type");
         let mut test = map.shift_remove("test");
-        let mut revoke = if kind == "oauth2" { map.shift_remove("revoke") } else { None };
+        let mut revoke = if kind == "oauth2" {
+            map.shift_remove("revoke")
+        } else {
+            None
+        };
         if let Some(Value::Array(fields)) = map.get_mut("fields") {
             for (i, field) in fields.iter_mut().enumerate() {
                 self.section::<Field>(&item(&child(path, "fields"), i), field);
@@ -163,7 +238,13 @@ impl Reader {
         } else if value.get("code").is_some() {
             self.only_key(path, value, "code");
             if value.get("code") != Some(&Value::Bool(true)) {
-                self.say("V02", &child(path, "code"), false, "`code` is true or absent", Some("write `code: true`".to_owned()));
+                self.say(
+                    "V02",
+                    &child(path, "code"),
+                    false,
+                    "`code` is true or absent",
+                    Some("write `code: true`".to_owned()),
+                );
             }
         } else {
             self.section::<TestCall>(path, value);
@@ -173,9 +254,20 @@ impl Reader {
     /// A form with one key: everything beside it is unknown.
     fn only_key(&mut self, path: &str, value: &mut Value, key: &str) {
         let Value::Object(map) = value else { return };
-        for other in map.keys().filter(|k| *k != key).cloned().collect::<Vec<_>>() {
+        for other in map
+            .keys()
+            .filter(|k| *k != key)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             map.shift_remove(&other);
-            self.say("V03", &child(path, &other), true, format!("unknown key `{other}` beside `{key}`"), Some(format!("remove `{other}`")));
+            self.say(
+                "V03",
+                &child(path, &other),
+                true,
+                format!("unknown key `{other}` beside `{key}`"),
+                Some(format!("remove `{other}`")),
+            );
         }
         match map.get(key) {
             Some(Value::String(text)) if key == "url" => {
@@ -184,7 +276,13 @@ impl Reader {
                 }
             }
             Some(Value::String(_)) | Some(Value::Bool(_)) => {}
-            _ => self.say("V02", &child(path, key), false, format!("`{key}` must be text"), None),
+            _ => self.say(
+                "V02",
+                &child(path, key),
+                false,
+                format!("`{key}` must be text"),
+                None,
+            ),
         }
     }
 
@@ -213,7 +311,10 @@ impl Reader {
                 None if known.is_empty() => None,
                 None => Some(format!("known keys here: {}", known.join(", "))),
             };
-            let removed = at(value, steps).and_then(Value::as_object_mut).and_then(|m| m.shift_remove(&key)).is_some();
+            let removed = at(value, steps)
+                .and_then(Value::as_object_mut)
+                .and_then(|m| m.shift_remove(&key))
+                .is_some();
             // An unknown key below a value that `serde` reads as a whole cannot be reached: the whole value is at fault.
             let path = if removed { path } else { join(base, &e.steps) };
             self.say("V03", &path, true, format!("unknown key `{key}`"), fix);
@@ -221,7 +322,13 @@ impl Reader {
         }
         if let Some(key) = quoted(message, "missing field `") {
             let path = join(base, &e.steps);
-            self.say("V02", &path, true, format!("`{key}` is missing"), Some(format!("add `{key}:`")));
+            self.say(
+                "V02",
+                &path,
+                true,
+                format!("`{key}` is missing"),
+                Some(format!("add `{key}:`")),
+            );
             let mut steps = e.steps.clone();
             steps.push(Step::Key(key));
             return replace::<T>(value, &steps);
@@ -238,7 +345,11 @@ fn classify(message: &str, text: Option<&str>) -> (&'static str, String, Option<
     if let Some(word) = quoted(message, "unknown variant `") {
         let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
         let fix = nearest(&word, &known).map(|s| format!("write `{s}`"));
-        return ("V05", format!("there is no `{word}`; it is one of: {}", known.join(", ")), fix);
+        return (
+            "V05",
+            format!("there is no `{word}`; it is one of: {}", known.join(", ")),
+            fix,
+        );
     }
     if let Some(text) = text {
         let same = |e: String| e == message;
@@ -258,7 +369,22 @@ fn classify(message: &str, text: Option<&str>) -> (&'static str, String, Option<
     if message.contains("is not a JSONPath") {
         return ("V58", message.to_owned(), None);
     }
-    ("V02", message.replace("invalid type: ", "wrong kind of value: "), None)
+    if let Some(text) = text
+        && text
+            .parse::<semver::Version>()
+            .is_err_and(|e| e.to_string() == message)
+    {
+        return (
+            "V02",
+            format!("`{text}` is not a version; write it like 1.0.0"),
+            None,
+        );
+    }
+    (
+        "V02",
+        message.replace("invalid type: ", "wrong kind of value: "),
+        None,
+    )
 }
 
 /// Where `serde` stopped, and what it said.
@@ -284,17 +410,30 @@ fn try_read<T: DeserializeOwned>(value: &Value) -> Result<T, Misread> {
                 _ => None,
             })
             .collect();
-        Misread { steps, message: e.inner().to_string() }
+        Misread {
+            steps,
+            message: e.inner().to_string(),
+        }
     })
 }
 
 /// Puts something there that fits, so that reading can go on; takes it out if nothing does.
 fn replace<T: DeserializeOwned>(value: &mut Value, steps: &[Step]) -> bool {
-    let Some((last, around)) = steps.split_last() else { return false };
+    let Some((last, around)) = steps.split_last() else {
+        return false;
+    };
     let stand_ins = ["x", "read", "1.0.0", "rest", "$", "GET", "needs_reconnect"]
         .into_iter()
         .map(|s| json!(s))
-        .chain([json!({}), json!([]), json!(1), json!(true), json!({"path": "/x"}), json!({"id": "x", "label": "x"}), json!({"none": "x"})]);
+        .chain([
+            json!({}),
+            json!([]),
+            json!(1),
+            json!(true),
+            json!({"path": "/x"}),
+            json!({"id": "x", "label": "x"}),
+            json!({"none": "x"}),
+        ]);
     for stand_in in stand_ins {
         put(value, around, last, Some(stand_in));
         match try_read::<T>(value) {

@@ -5,12 +5,24 @@
 
 use super::Checker;
 use super::identity::is_name;
-use crate::model::{ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, Revoke, SecretSlot};
+use crate::model::{
+    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, Revoke,
+    SecretSlot,
+};
 use crate::yaml::places::{child, item};
 
 /// Headers that no manifest may fill in: they belong to the connection, not to the app.
 const FORBIDDEN_HEADERS: &[&str] = &[
-    "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "cookie", "set-cookie", "expect",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "cookie",
+    "set-cookie",
+    "expect",
 ];
 
 /// Shortest reason that says something, in characters.
@@ -19,12 +31,22 @@ const MIN_REASON: usize = 10;
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
     if m.auth.is_empty() {
-        c.error("V34", "auth", "there is no way to sign in", Some("declare one under `auth:`"));
+        c.error(
+            "V34",
+            "auth",
+            "there is no way to sign in",
+            Some("declare one under `auth:`"),
+        );
     }
     for (method, auth) in &m.auth {
         let path = child("auth", method);
         if !is_name(method) {
-            c.error("V34", &path, format!("`{method}` is not an id"), Some("use lower-case letters, digits and underscores"));
+            c.error(
+                "V34",
+                &path,
+                format!("`{method}` is not an id"),
+                Some("use lower-case letters, digits and underscores"),
+            );
         }
         match auth {
             AuthMethod::Oauth2(o) => oauth2(c, &path, o),
@@ -32,7 +54,12 @@ pub(super) fn check(c: &mut Checker<'_>) {
             AuthMethod::Basic(b) => basic(c, &path, method, b),
             AuthMethod::Bearer(b) => {
                 if !b.token.refs().iter().any(|r| c.is_secret(r, Some(method))) {
-                    c.error("V34", &child(&path, "token"), "the token reads no secret field", Some("write `{{ credentials.<field> }}` and mark the field `secret: true`"));
+                    c.error(
+                        "V34",
+                        &child(&path, "token"),
+                        "the token reads no secret field",
+                        Some("write `{{ credentials.<field> }}` and mark the field `secret: true`"),
+                    );
                 }
             }
         }
@@ -44,11 +71,19 @@ pub(super) fn check(c: &mut Checker<'_>) {
         header(c, &child("api.headers", name), name);
     }
     let slots = m.recipes.iter().map(|(id, r)| ("recipes", id, r.slots()));
-    let handles = m.handles.iter().map(|(id, h)| ("handles", id, h.slots.as_slice()));
+    let handles = m
+        .handles
+        .iter()
+        .map(|(id, h)| ("handles", id, h.slots.as_slice()));
     for (kind, id, slots) in slots.chain(handles) {
         let path = child(&child(kind, id), "slots");
         if slots.is_empty() {
-            c.error("V34", &path, "without a slot the value can go nowhere", Some("add `- header: NAME`"));
+            c.error(
+                "V34",
+                &path,
+                "without a slot the value can go nowhere",
+                Some("add `- header: NAME`"),
+            );
         }
         for (i, slot) in slots.iter().enumerate() {
             if let SecretSlot::Header(name) = slot {
@@ -60,9 +95,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
 
 fn api_key(c: &mut Checker<'_>, path: &str, method: &str, k: &ApiKey) {
     if k.fields.is_empty() {
-        c.error("V34", path, "an API key asks for at least one field", Some("add `fields:`"));
+        c.error(
+            "V34",
+            path,
+            "an API key asks for at least one field",
+            Some("add `fields:`"),
+        );
     }
-    let placed = !k.inject.is_empty() || !c.manifest.recipes.is_empty() || !c.manifest.handles.is_empty();
+    let placed =
+        !k.inject.is_empty() || !c.manifest.recipes.is_empty() || !c.manifest.handles.is_empty();
     if !placed || (k.inject.is_empty() && c.manifest.component == Component::Rest) {
         c.error("V34", path, "the key is sent nowhere", Some("add `inject:`, such as `- { header: X-Api-Key, value: \"{{ credentials.key }}\" }`"));
     }
@@ -70,9 +111,19 @@ fn api_key(c: &mut Checker<'_>, path: &str, method: &str, k: &ApiKey) {
 }
 
 fn basic(c: &mut Checker<'_>, path: &str, method: &str, b: &Basic) {
-    let refs = b.username.refs().into_iter().chain(b.password.refs()).collect::<Vec<_>>();
+    let refs = b
+        .username
+        .refs()
+        .into_iter()
+        .chain(b.password.refs())
+        .collect::<Vec<_>>();
     if !refs.iter().any(|r| c.is_secret(r, Some(method))) {
-        c.error("V34", path, "neither the user name nor the password reads a secret field", Some("mark the field `secret: true`"));
+        c.error(
+            "V34",
+            path,
+            "neither the user name nor the password reads a secret field",
+            Some("mark the field `secret: true`"),
+        );
     }
 }
 
@@ -81,15 +132,30 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     match &o.pkce {
         Pkce::S256 => {}
         Pkce::Off(reason) if reason.trim().chars().count() < MIN_REASON => {
-            c.error("V37", &at("pkce"), "PKCE is off without a reason", Some("write `off: <why the app cannot do it>`"));
+            c.error(
+                "V37",
+                &at("pkce"),
+                "PKCE is off without a reason",
+                Some("write `off: <why the app cannot do it>`"),
+            );
         }
         Pkce::Plain(reason) if reason.trim().chars().count() < MIN_REASON => {
-            c.error("V37", &at("pkce"), "the plain method is weak, and no reason is given", Some("write `plain: <why>`, or use s256"));
+            c.error(
+                "V37",
+                &at("pkce"),
+                "the plain method is weak, and no reason is given",
+                Some("write `plain: <why>`, or use s256"),
+            );
         }
         Pkce::Off(_) | Pkce::Plain(_) => {}
     }
     if o.client_auth == ClientAuth::None && o.pkce != Pkce::S256 {
-        c.error("V37", &at("pkce"), "a public client has no proof but PKCE", Some("use s256"));
+        c.error(
+            "V37",
+            &at("pkce"),
+            "a public client has no proof but PKCE",
+            Some("use s256"),
+        );
     }
     for (key, params) in [
         ("authorize_params", &o.authorize_params),
@@ -98,37 +164,77 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     ] {
         for name in params.keys() {
             if Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || *name == o.scopes.param {
-                c.error("V34", &child(&at(key), name), format!("`{name}` is the flow's own parameter"), Some("remove it"));
+                c.error(
+                    "V34",
+                    &child(&at(key), name),
+                    format!("`{name}` is the flow's own parameter"),
+                    Some("remove it"),
+                );
             }
         }
     }
     for name in o.token_headers.keys() {
         header(c, &child(&at("token_headers"), name), name);
         if name.eq_ignore_ascii_case("authorization") {
-            c.error("V34", &child(&at("token_headers"), name), "`authorization` is set by `client_auth`", None);
+            c.error(
+                "V34",
+                &child(&at("token_headers"), name),
+                "`authorization` is set by `client_auth`",
+                None,
+            );
         }
     }
     if o.issuer_required && o.issuer.is_none() {
-        c.error("V34", &at("issuer_required"), "there is no `issuer` to compare with", Some("add `issuer:`"));
+        c.error(
+            "V34",
+            &at("issuer_required"),
+            "there is no `issuer` to compare with",
+            Some("add `issuer:`"),
+        );
     }
     if !o.client.operator && o.client.owner.is_none() {
-        c.error("V34", &at("client"), "nobody's OAuth client may be used", Some("allow the operator's, or declare `owner:`"));
+        c.error(
+            "V34",
+            &at("client"),
+            "nobody's OAuth client may be used",
+            Some("allow the operator's, or declare `owner:`"),
+        );
     }
     if o.scopes.separator.is_empty() {
-        c.error("V34", &child(&at("scopes"), "separator"), "an empty separator runs scopes together", None);
+        c.error(
+            "V34",
+            &child(&at("scopes"), "separator"),
+            "an empty separator runs scopes together",
+            None,
+        );
     }
     for (i, scope) in o.scopes.default.iter().enumerate() {
         if scope.contains(&o.scopes.separator) || scope.trim().is_empty() {
-            c.error("V34", &item(&child(&at("scopes"), "default"), i), format!("`{scope}` is not one scope"), Some("write one scope per entry"));
+            c.error(
+                "V34",
+                &item(&child(&at("scopes"), "default"), i),
+                format!("`{scope}` is not one scope"),
+                Some("write one scope per entry"),
+            );
         }
     }
     for (id, capture) in &o.capture {
         if capture.path.is_some() == capture.callback.is_some() {
-            c.error("V34", &child(&at("capture"), id), "a capture has either a `path` in the token answer or a `callback` parameter", None);
+            c.error(
+                "V34",
+                &child(&at("capture"), id),
+                "a capture has either a `path` in the token answer or a `callback` parameter",
+                None,
+            );
         }
     }
     match &o.revoke {
-        None => c.warn("V51", path, "nothing says how to end a grant at the app", Some("add `revoke:`, or `revoke: { none: <why> }`")),
+        None => c.warn(
+            "V51",
+            path,
+            "nothing says how to end a grant at the app",
+            Some("add `revoke:`, or `revoke: { none: <why> }`"),
+        ),
         Some(Revoke::None { reason }) if reason.trim().chars().count() < MIN_REASON => {
             c.error("V51", &at("revoke"), "`none` needs a reason", None);
         }
@@ -145,13 +251,32 @@ fn injections(c: &mut Checker<'_>, path: &str, method: &str, inject: &[Inject]) 
         if one.place == Place::Header {
             header(c, &child(&item(&path, i), "header"), &one.name);
         }
-        let fixed = c.manifest.api.headers.keys().any(|n| n.eq_ignore_ascii_case(&one.name));
+        let fixed = c
+            .manifest
+            .api
+            .headers
+            .keys()
+            .any(|n| n.eq_ignore_ascii_case(&one.name));
         if one.place == Place::Header && fixed {
-            c.error("V34", &item(&path, i), format!("`{}` is set by `api.headers` too", one.name), Some("set it in one place"));
+            c.error(
+                "V34",
+                &item(&path, i),
+                format!("`{}` is set by `api.headers` too", one.name),
+                Some("set it in one place"),
+            );
         }
     }
-    if !inject.is_empty() && !inject.iter().any(|i| i.value.refs().iter().any(|r| c.is_secret(r, Some(method)))) {
-        c.error("V34", &path, "none of these reads a secret", Some("mark the field `secret: true`"));
+    if !inject.is_empty()
+        && !inject
+            .iter()
+            .any(|i| i.value.refs().iter().any(|r| c.is_secret(r, Some(method))))
+    {
+        c.error(
+            "V34",
+            &path,
+            "none of these reads a secret",
+            Some("mark the field `secret: true`"),
+        );
     }
 }
 
@@ -160,7 +285,15 @@ fn header(c: &mut Checker<'_>, path: &str, name: &str) {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(token) {
         c.error("V34", path, format!("`{name}` is not a header name"), None);
-    } else if FORBIDDEN_HEADERS.contains(&lower.as_str()) || lower.starts_with("proxy-") || lower.starts_with("sec-") {
-        c.error("V34", path, format!("`{name}` cannot be set by a manifest"), None);
+    } else if FORBIDDEN_HEADERS.contains(&lower.as_str())
+        || lower.starts_with("proxy-")
+        || lower.starts_with("sec-")
+    {
+        c.error(
+            "V34",
+            path,
+            format!("`{name}` cannot be set by a manifest"),
+            None,
+        );
     }
 }

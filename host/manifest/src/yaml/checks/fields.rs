@@ -11,10 +11,29 @@ use crate::model::{Field, Format};
 use crate::yaml::places::{child, item};
 
 /// Names that flows use themselves.
-const RESERVED: &[&str] = &["client_id", "client_secret", "access_token", "refresh_token", "redirect_uri", "state", "code", "scope"];
+const RESERVED: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "access_token",
+    "refresh_token",
+    "redirect_uri",
+    "state",
+    "code",
+    "scope",
+];
 
 /// Words in an id or label that tell of a secret.
-const SECRET_WORDS: &[&str] = &["secret", "password", "passphrase", "token", "apikey", "key", "credential", "credentials", "pin"];
+const SECRET_WORDS: &[&str] = &[
+    "secret",
+    "password",
+    "passphrase",
+    "token",
+    "apikey",
+    "key",
+    "credential",
+    "credentials",
+    "pin",
+];
 
 /// Last words that tell of a name of a secret, not the secret.
 const NAME_WORDS: &[&str] = &["id", "sid", "name", "url", "host", "type", "email", "user"];
@@ -40,13 +59,28 @@ pub(super) fn check(c: &mut Checker<'_>) {
 
 fn name<'a>(c: &mut Checker<'_>, path: &str, id: &'a str, seen: &mut HashSet<&'a str>) {
     if !is_name(id) {
-        c.error("V22", path, format!("`{id}` is not an id"), Some("use lower-case letters, digits and underscores, starting with a letter"));
+        c.error(
+            "V22",
+            path,
+            format!("`{id}` is not an id"),
+            Some("use lower-case letters, digits and underscores, starting with a letter"),
+        );
     }
     if RESERVED.contains(&id) {
-        c.error("V22", path, format!("`{id}` is a name that flows use themselves"), Some("choose another id"));
+        c.error(
+            "V22",
+            path,
+            format!("`{id}` is a name that flows use themselves"),
+            Some("choose another id"),
+        );
     }
     if !seen.insert(id) {
-        c.error("V22", path, format!("`{id}` is asked for twice"), Some("ids must differ between fields and captures that are used together"));
+        c.error(
+            "V22",
+            path,
+            format!("`{id}` is asked for twice"),
+            Some("ids must differ between fields and captures that are used together"),
+        );
     }
 }
 
@@ -54,28 +88,56 @@ fn one<'a>(c: &mut Checker<'_>, path: &str, field: &'a Field, seen: &mut HashSet
     let id_path = child(path, "id");
     name(c, &id_path, &field.id, seen);
     if looks_secret(field) {
-        c.error("V20", path, format!("`{}` looks like a secret, but is not marked as one", field.id), Some("add `secret: true`"));
+        c.error(
+            "V20",
+            path,
+            format!(
+                "`{}` looks like a secret, but is not marked as one",
+                field.id
+            ),
+            Some("add `secret: true`"),
+        );
     }
     if !field.suffixes.is_empty() && !matches!(field.format, Format::Host | Format::Origin) {
-        c.error("V23", &child(path, "suffixes"), "suffixes only mean something for `format: host` and `format: origin`", None);
+        c.error(
+            "V23",
+            &child(path, "suffixes"),
+            "suffixes only mean something for `format: host` and `format: origin`",
+            None,
+        );
     }
     let mut values = HashSet::new();
     for (i, choice) in field.choices.iter().enumerate() {
         if !values.insert(choice.value.as_str()) {
-            c.error("V23", &item(&child(path, "choices"), i), format!("the choice `{}` is there twice", choice.value), None);
+            c.error(
+                "V23",
+                &item(&child(path, "choices"), i),
+                format!("the choice `{}` is there twice", choice.value),
+                None,
+            );
         }
     }
     if let Some(default) = &field.default
         && !field.choices.is_empty()
         && !values.contains(default.as_str())
     {
-        c.error("V23", &child(path, "default"), format!("the default `{default}` is not one of the choices"), None);
+        c.error(
+            "V23",
+            &child(path, "default"),
+            format!("the default `{default}` is not one of the choices"),
+            None,
+        );
     } else {
         sample(c, path, field, "default", field.default.as_deref());
     }
     sample(c, path, field, "example", field.example.as_deref());
     if field.secret && field.default.is_some() {
-        c.error("V25", &child(path, "default"), "a secret cannot have a default", Some("remove it"));
+        c.error(
+            "V25",
+            &child(path, "default"),
+            "a secret cannot have a default",
+            Some("remove it"),
+        );
     }
 }
 
@@ -83,7 +145,12 @@ fn sample(c: &mut Checker<'_>, path: &str, field: &Field, key: &str, value: Opti
     if let Some(value) = value
         && let Err(e) = field.parse(value)
     {
-        c.error("V25", &child(path, key), format!("the field would not take its own {key}: {e}"), None);
+        c.error(
+            "V25",
+            &child(path, key),
+            format!("the field would not take its own {key}: {e}"),
+            None,
+        );
     }
 }
 
@@ -92,11 +159,21 @@ fn looks_secret(field: &Field) -> bool {
         return false;
     }
     let words = |text: &str| -> Vec<String> {
-        text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+        text.to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|w| !w.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let secret = |words: &[String]| {
         words.iter().any(|w| SECRET_WORDS.contains(&w.as_str()))
-            && !words.last().is_some_and(|w| NAME_WORDS.contains(&w.as_str()))
+            && !words
+                .last()
+                .is_some_and(|w| NAME_WORDS.contains(&w.as_str()))
     };
-    secret(&words(&field.id)) || (!words(&field.id).last().is_some_and(|w| NAME_WORDS.contains(&w.as_str())) && secret(&words(&field.label)))
+    secret(&words(&field.id))
+        || (!words(&field.id)
+            .last()
+            .is_some_and(|w| NAME_WORDS.contains(&w.as_str()))
+            && secret(&words(&field.label)))
 }

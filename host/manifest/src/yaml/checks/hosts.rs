@@ -14,7 +14,12 @@ pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
     url(c, "api.base_url", &m.api.base_url, None);
     if m.api.base_url.source().contains(['?', '#']) {
-        c.error("V33", "api.base_url", "the base URL has a query or fragment", Some("parameters of every request go into `api.query`"));
+        c.error(
+            "V33",
+            "api.base_url",
+            "the base URL has a query or fragment",
+            Some("parameters of every request go into `api.query`"),
+        );
     }
     for (i, entry) in m.api.hosts.iter().enumerate() {
         host_entry(c, &item("api.hosts", i), &entry.host);
@@ -28,13 +33,18 @@ pub(super) fn check(c: &mut Checker<'_>) {
         let at = |key: &str| child(&path, key);
         url(c, &at("authorize_url"), &oauth.authorize_url, Some(method));
         url(c, &at("token_url"), &oauth.token_url, Some(method));
-        for (key, t) in [("refresh_url", &oauth.refresh_url), ("issuer", &oauth.issuer)] {
+        for (key, t) in [
+            ("refresh_url", &oauth.refresh_url),
+            ("issuer", &oauth.issuer),
+        ] {
             if let Some(t) = t {
                 url(c, &at(key), t, Some(method));
             }
         }
         match &oauth.revoke {
-            Some(Revoke::Rfc7009 { url: t }) => url(c, &child(&at("revoke"), "url"), t, Some(method)),
+            Some(Revoke::Rfc7009 { url: t }) => {
+                url(c, &child(&at("revoke"), "url"), t, Some(method))
+            }
             // A flow's own request: any https host that the manifest names.
             Some(Revoke::Request(r)) if !r.path.source().starts_with('/') => {
                 url(c, &child(&at("revoke"), "path"), &r.path, Some(method));
@@ -69,29 +79,50 @@ fn request_path(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
         return;
     }
     url(c, &path, &request.path, None);
-    let Some(host) = fixed_host(source) else { return };
+    let Some(host) = fixed_host(source) else {
+        return;
+    };
     let base = c.manifest.api.base_url.source();
-    let declared: Vec<&str> = c.manifest.api.hosts.iter().map(|h| h.host.source()).collect();
+    let declared: Vec<&str> = c
+        .manifest
+        .api
+        .hosts
+        .iter()
+        .map(|h| h.host.source())
+        .collect();
     let covered = fixed_host(base) == Some(host)
         || declared.iter().any(|d| {
             d.trim_start_matches("https://") == host
                 || matches!((d.parse::<HostPattern>(), host.parse::<HostPattern>()), (Ok(d), Ok(h)) if d.covers(&h))
         });
     if !covered {
-        c.error("V33", &path, format!("`{host}` is not among the API's hosts"), Some("add it to `api.hosts`"));
+        c.error(
+            "V33",
+            &path,
+            format!("`{host}` is not among the API's hosts"),
+            Some("add it to `api.hosts`"),
+        );
     }
 }
 
 /// What stands between `https://` and the next slash, holes included.
 fn fixed_host(source: &str) -> Option<&str> {
-    source.strip_prefix("https://")?.split(['/', '?', '#']).next()
+    source
+        .strip_prefix("https://")?
+        .split(['/', '?', '#'])
+        .next()
 }
 
 /// V31, V32 for one address.
 fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
     let source = t.source();
     if source.starts_with("http://") {
-        c.error("V32", path, "the address is not encrypted", Some("write https://"));
+        c.error(
+            "V32",
+            path,
+            "the address is not encrypted",
+            Some("write https://"),
+        );
         return;
     }
     if !source.starts_with("https://") && !source.starts_with("{{") {
@@ -109,7 +140,12 @@ fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
         if matches!(part, UrlPart::Origin | UrlPart::Host) {
             in_host(c, path, t, &expression, whole, method);
         } else if part == UrlPart::Elsewhere {
-            c.error("V31", path, format!("`{expression}` cannot stand in this part of an address"), None);
+            c.error(
+                "V31",
+                path,
+                format!("`{expression}` cannot stand in this part of an address"),
+                None,
+            );
         }
     }
 }
@@ -118,7 +154,11 @@ fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
 fn host_entry(c: &mut Checker<'_>, path: &str, t: &Template) {
     if t.is_literal() {
         if let Err(e) = t.source().parse::<HostPattern>() {
-            let rule = if t.source().starts_with("http://") { "V32" } else { "V31" };
+            let rule = if t.source().starts_with("http://") {
+                "V32"
+            } else {
+                "V31"
+            };
             c.error(rule, path, e.to_string(), None);
         }
         return;
@@ -130,18 +170,39 @@ fn host_entry(c: &mut Checker<'_>, path: &str, t: &Template) {
 }
 
 /// V31: one hole in a host. It must be one plain reference to a value of a host-safe form.
-fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whole: bool, method: Option<&str>) {
-    let Ok(hole) = Template::parse(&format!("{{{{ {expression} }}}}")) else { return };
+fn in_host(
+    c: &mut Checker<'_>,
+    path: &str,
+    t: &Template,
+    expression: &str,
+    whole: bool,
+    method: Option<&str>,
+) {
+    let Ok(hole) = Template::parse(&format!("{{{{ {expression} }}}}")) else {
+        return;
+    };
     let refs = hole.refs();
     let [r] = refs.as_slice() else {
-        c.error("V31", path, format!("`{expression}`: a host takes one plain value"), Some("name one field, without filters"));
+        c.error(
+            "V31",
+            path,
+            format!("`{expression}`: a host takes one plain value"),
+            Some("name one field, without filters"),
+        );
         return;
     };
     if r.to_string() != expression.trim() {
-        c.error("V31", path, format!("`{expression}`: a host takes one plain value, without filters"), None);
+        c.error(
+            "V31",
+            path,
+            format!("`{expression}`: a host takes one plain value, without filters"),
+            None,
+        );
         return;
     }
-    let Some((format, suffixes, choices)) = form_of(c, r, method) else { return };
+    let Some((format, suffixes, choices)) = form_of(c, r, method) else {
+        return;
+    };
     let fixed = fixed_suffix(t, expression);
     let safe = match format {
         Form::Choices => choices,
@@ -155,11 +216,22 @@ fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whol
     }
     let fix = match format {
         Form::Choices => "every choice must be a host name",
-        Form::Of(Format::DnsLabel) => "put a fixed suffix after it: `{{ fields.subdomain }}.example.com`",
-        Form::Of(Format::Host | Format::Origin) => "declare `suffixes:` for the field, or `self_hosted: true` for the app",
-        Form::Of(_) => "give the field `format: dns-label` under a fixed suffix, `host` or `origin` with `suffixes:`, or choices",
+        Form::Of(Format::DnsLabel) => {
+            "put a fixed suffix after it: `{{ fields.subdomain }}.example.com`"
+        }
+        Form::Of(Format::Host | Format::Origin) => {
+            "declare `suffixes:` for the field, or `self_hosted: true` for the app"
+        }
+        Form::Of(_) => {
+            "give the field `format: dns-label` under a fixed suffix, `host` or `origin` with `suffixes:`, or choices"
+        }
     };
-    c.error("V31", path, format!("`{r}` could send credentials to any host"), Some(fix));
+    c.error(
+        "V31",
+        path,
+        format!("`{r}` could send credentials to any host"),
+        Some(fix),
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -176,17 +248,35 @@ fn form_of(c: &Checker<'_>, r: &Ref, method: Option<&str>) -> Option<(Form, bool
         if f.choices.is_empty() {
             (Form::Of(f.format), !f.suffixes.is_empty(), false)
         } else {
-            (Form::Choices, false, f.choices.iter().all(|ch| is_host_part(&ch.value)))
+            (
+                Form::Choices,
+                false,
+                f.choices.iter().all(|ch| is_host_part(&ch.value)),
+            )
         }
     };
     match r.root.as_str() {
         "capture" => {
-            let mut captures = c.manifest.auth.values().filter_map(|m| m.oauth2()).filter_map(|o| o.capture.get(name));
-            captures.next().map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))
+            let mut captures = c
+                .manifest
+                .auth
+                .values()
+                .filter_map(|m| m.oauth2())
+                .filter_map(|o| o.capture.get(name));
+            captures
+                .next()
+                .map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))
         }
         "credentials" => {
-            let methods = c.manifest.auth.iter().filter(|(id, _)| method.is_none_or(|m| m == id.as_str()));
-            methods.flat_map(|(_, m)| m.fields()).find(|f| f.id == name).map(of_field)
+            let methods = c
+                .manifest
+                .auth
+                .iter()
+                .filter(|(id, _)| method.is_none_or(|m| m == id.as_str()));
+            methods
+                .flat_map(|(_, m)| m.fields())
+                .find(|f| f.id == name)
+                .map(of_field)
         }
         "fields" => c.field("fields", name, None).map(of_field),
         _ => Some((Form::Of(Format::Text), false, false)),
@@ -200,9 +290,19 @@ fn is_host_part(text: &str) -> bool {
 /// Whether at least two fixed labels follow a hole in the host: `{{ x }}.example.com`.
 fn fixed_suffix(t: &Template, expression: &str) -> bool {
     let source = t.source();
-    let Some(at) = source.find(expression) else { return false };
-    let Some((_, after)) = source.get(at..).and_then(|s| s.split_once("}}")) else { return false };
+    let Some(at) = source.find(expression) else {
+        return false;
+    };
+    let Some((_, after)) = source.get(at..).and_then(|s| s.split_once("}}")) else {
+        return false;
+    };
     let host = after.split(['/', '?', '#', ':']).next().unwrap_or_default();
     let tail = host.rsplit("}}").next().unwrap_or_default();
-    tail.starts_with('.') && tail.trim_matches('.').split('.').filter(|l| !l.is_empty()).count() >= 2
+    tail.starts_with('.')
+        && tail
+            .trim_matches('.')
+            .split('.')
+            .filter(|l| !l.is_empty())
+            .count()
+            >= 2
 }

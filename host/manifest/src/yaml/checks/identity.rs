@@ -13,11 +13,25 @@ pub(super) fn check(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
         && folder.name != id
     {
         let fix = format!("write `id: {}`, or rename the folder", folder.name);
-        c.error("V09", "id", format!("the app's id is `{id}`, but its folder is `{}`", folder.name), Some(&fix));
+        c.error(
+            "V09",
+            "id",
+            format!(
+                "the app's id is `{id}`, but its folder is `{}`",
+                folder.name
+            ),
+            Some(&fix),
+        );
     }
     let manifest = c.manifest;
-    let actions = manifest.actions.iter().map(|(id, a)| ("actions", id, &a.title, &a.description));
-    let triggers = manifest.triggers.iter().map(|(id, t)| ("triggers", id, &t.title, &t.description));
+    let actions = manifest
+        .actions
+        .iter()
+        .map(|(id, a)| ("actions", id, &a.title, &a.description));
+    let triggers = manifest
+        .triggers
+        .iter()
+        .map(|(id, t)| ("triggers", id, &t.title, &t.description));
     for (kind, id, title, description) in actions.chain(triggers) {
         let path = child(kind, id);
         if !is_name(id) {
@@ -27,7 +41,12 @@ pub(super) fn check(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
             c.error("V61", &child(&path, "title"), "the title is empty", None);
         }
         if description.trim().is_empty() {
-            c.error("V61", &child(&path, "description"), "the description is empty", None);
+            c.error(
+                "V61",
+                &child(&path, "description"),
+                "the description is empty",
+                None,
+            );
         }
     }
 }
@@ -36,5 +55,7 @@ pub(super) fn check(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -10,8 +10,25 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// Elements that a drawing is made of.
 const ELEMENTS: &[&str] = &[
-    "svg", "title", "desc", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "defs", "clippath", "mask",
-    "lineargradient", "radialgradient", "stop", "use", "symbol",
+    "svg",
+    "title",
+    "desc",
+    "g",
+    "path",
+    "rect",
+    "circle",
+    "ellipse",
+    "line",
+    "polyline",
+    "polygon",
+    "defs",
+    "clippath",
+    "mask",
+    "lineargradient",
+    "radialgradient",
+    "stop",
+    "use",
+    "symbol",
 ];
 
 pub(super) fn check(c: &mut Checker<'_>, folder: &FolderFacts) {
@@ -24,10 +41,14 @@ pub(super) fn check(c: &mut Checker<'_>, folder: &FolderFacts) {
             rule: "V71",
             severity: Severity::Error,
             message,
-            path: "logo.svg".to_owned(),
+            file: Some("logo.svg".to_owned()),
+            path: String::new(),
             line: 1,
             column: 1,
-            fix: Some("a logo is SVG made of shapes: no script, no links, no text that needs a font".to_owned()),
+            fix: Some(
+                "a logo is SVG made of shapes: no script, no links, no text that needs a font"
+                    .to_owned(),
+            ),
         });
     }
 }
@@ -49,12 +70,21 @@ pub(in crate::yaml) fn fault(svg: &str) -> Option<String> {
         return Some("logo.svg has no viewBox, so it cannot be scaled".to_owned());
     }
     for tag in lower.split('<').skip(1) {
-        let Some((inside, _)) = tag.split_once('>') else { return Some("logo.svg is not well-formed".to_owned()) };
-        let name = inside.trim_start_matches('/').split([' ', '\t', '\n', '\r', '/']).next().unwrap_or_default();
+        let Some((inside, _)) = tag.split_once('>') else {
+            return Some("logo.svg is not well-formed".to_owned());
+        };
+        let name = inside
+            .trim_start_matches('/')
+            .split([' ', '\t', '\n', '\r', '/'])
+            .next()
+            .unwrap_or_default();
         if !ELEMENTS.contains(&name) {
             return Some(format!("logo.svg has a `{name}` element"));
         }
-        if let Some(attribute) = attributes(inside).into_iter().find_map(|(n, v)| bad_attribute(&n, &v)) {
+        if let Some(attribute) = attributes(inside)
+            .into_iter()
+            .find_map(|(n, v)| bad_attribute(&n, &v))
+        {
             return Some(format!("logo.svg has {attribute}"));
         }
     }
@@ -65,11 +95,18 @@ fn attributes(inside: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut rest = inside;
     while let Some((before, after)) = rest.split_once('=') {
-        let name = before.split_whitespace().last().unwrap_or_default().to_owned();
+        let name = before
+            .split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .to_owned();
         let after = after.trim_start();
         let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
         let (value, tail) = match quote {
-            Some(q) => after.get(1..).and_then(|a| a.split_once(q)).unwrap_or((after, "")),
+            Some(q) => after
+                .get(1..)
+                .and_then(|a| a.split_once(q))
+                .unwrap_or((after, "")),
             None => after.split_once(char::is_whitespace).unwrap_or((after, "")),
         };
         out.push((name, value.to_owned()));

@@ -32,23 +32,61 @@ impl<'a> Checker<'a> {
         places: &'a Places,
         findings: &'a mut Vec<Finding>,
     ) -> Self {
-        Self { manifest, tree, places, findings }
+        Self {
+            manifest,
+            tree,
+            places,
+            findings,
+        }
     }
 
     /// An error at the value of a path.
-    pub(super) fn error(&mut self, rule: &'static str, path: &str, message: impl Into<String>, fix: Option<&str>) {
+    pub(super) fn error(
+        &mut self,
+        rule: &'static str,
+        path: &str,
+        message: impl Into<String>,
+        fix: Option<&str>,
+    ) {
         self.add(rule, Severity::Error, path, message.into(), fix);
     }
 
     /// A warning at the value of a path.
-    pub(super) fn warn(&mut self, rule: &'static str, path: &str, message: impl Into<String>, fix: Option<&str>) {
+    pub(super) fn warn(
+        &mut self,
+        rule: &'static str,
+        path: &str,
+        message: impl Into<String>,
+        fix: Option<&str>,
+    ) {
         self.add(rule, Severity::Warning, path, message.into(), fix);
     }
 
-    fn add(&mut self, rule: &'static str, severity: Severity, path: &str, message: String, fix: Option<&str>) {
+    /// Something worth knowing, at the value of a path.
+    pub(super) fn note(&mut self, rule: &'static str, path: &str, message: impl Into<String>) {
+        self.add(rule, Severity::Note, path, message.into(), None);
+    }
+
+    fn add(
+        &mut self,
+        rule: &'static str,
+        severity: Severity,
+        path: &str,
+        message: String,
+        fix: Option<&str>,
+    ) {
         let at = self.places.value(path);
         let (path, fix) = (path.to_owned(), fix.map(str::to_owned));
-        self.findings.push(Finding { rule, severity, message, path, line: at.line, column: at.column, fix });
+        self.findings.push(Finding {
+            rule,
+            file: None,
+            severity,
+            message,
+            path,
+            line: at.line,
+            column: at.column,
+            fix,
+        });
     }
 
     /// A finding at a place of its own, in another file of the folder.
@@ -61,9 +99,10 @@ impl<'a> Checker<'a> {
         let manifest = self.manifest;
         match root {
             "fields" => manifest.fields.iter().find(|f| f.id == name),
-            "credentials" => {
-                manifest.auth.get(method?).and_then(|m| m.fields().iter().find(|f| f.id == name))
-            }
+            "credentials" => manifest
+                .auth
+                .get(method?)
+                .and_then(|m| m.fields().iter().find(|f| f.id == name)),
             _ => None,
         }
     }
@@ -81,7 +120,11 @@ impl<'a> Checker<'a> {
     }
 
     fn capture(&self, name: &str, method: Option<&str>) -> Option<&'a crate::model::Capture> {
-        self.manifest.auth.get(method?).and_then(|m| m.oauth2()).and_then(|o| o.capture.get(name))
+        self.manifest
+            .auth
+            .get(method?)
+            .and_then(|m| m.oauth2())
+            .and_then(|o| o.capture.get(name))
     }
 }
 

@@ -16,23 +16,38 @@ pub(super) fn misfits(schema: &Value, value: &Value, path: &str, out: &mut Vec<(
             _ => Vec::new(),
         };
         if !names.iter().any(|n| is_of(n, value)) {
-            out.push((path.to_owned(), format!("{} is wanted, not {}", names.join(" or "), kind(value))));
+            out.push((
+                path.to_owned(),
+                format!("{} is wanted, not {}", names.join(" or "), kind(value)),
+            ));
             return;
         }
     }
     if let Some(Value::Array(allowed)) = schema.get("enum")
         && !allowed.contains(value)
     {
-        out.push((path.to_owned(), "it is not one of the listed values".to_owned()));
+        out.push((
+            path.to_owned(),
+            "it is not one of the listed values".to_owned(),
+        ));
     }
     if schema.get("format").and_then(Value::as_str) == Some("date-time")
         && value.as_str().is_some_and(|s| !is_date_time(s))
     {
-        out.push((path.to_owned(), "a time is written like 2026-01-02T03:04:05Z, with its zone".to_owned()));
+        out.push((
+            path.to_owned(),
+            "a time is written like 2026-01-02T03:04:05Z, with its zone".to_owned(),
+        ));
     }
     match value {
         Value::Object(map) => {
-            for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            for name in schema
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
                 if !map.contains_key(name) {
                     out.push((path.to_owned(), format!("`{name}` is missing")));
                 }
@@ -81,7 +96,9 @@ fn kind(value: &Value) -> &'static str {
 /// RFC 3339, as far as the form goes.
 fn is_date_time(text: &str) -> bool {
     static FORM: LazyLock<Result<Pattern, String>> = LazyLock::new(|| {
-        Pattern::parse(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+        Pattern::parse(
+            r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+        )
     });
     FORM.as_ref().is_ok_and(|p| p.matches(text))
 }

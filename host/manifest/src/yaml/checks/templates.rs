@@ -27,12 +27,53 @@ const REFRESH: &[&str] = &["fields", "credentials", "app", "capture", "token", "
 const INJECT: &[&str] = &["fields", "credentials", "capture", "token", "app", "now"];
 const API: &[&str] = &["fields", "credentials", "capture"];
 const REQUEST: &[&str] = &["fields", "credentials", "capture", "now"];
-const ANSWER: &[&str] = &["fields", "credentials", "capture", "now", "body", "headers", "status"];
-const ACTION: &[&str] = &["fields", "credentials", "capture", "account", "input", "now"];
-const TRIGGER: &[&str] = &["fields", "credentials", "capture", "account", "input", "cursor", "now"];
-const EVENT: &[&str] = &["fields", "capture", "input", "cursor", "item", "body", "headers", "status", "now"];
-const REVOKE: &[&str] = &["fields", "credentials", "capture", "token", "app", "account", "now"];
-const RECIPE: &[&str] = &["fields", "credentials", "capture", "token", "app", "args", "now"];
+const ANSWER: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "now",
+    "body",
+    "headers",
+    "status",
+];
+const ACTION: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "account",
+    "input",
+    "now",
+];
+const TRIGGER: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "account",
+    "input",
+    "cursor",
+    "now",
+];
+const EVENT: &[&str] = &[
+    "fields", "capture", "input", "cursor", "item", "body", "headers", "status", "now",
+];
+const REVOKE: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "token",
+    "app",
+    "account",
+    "now",
+];
+const RECIPE: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "token",
+    "app",
+    "args",
+    "now",
+];
 
 /// Names that `token`, `app` and `account` have.
 const KNOWN: &[(&str, &[&str])] = &[
@@ -42,10 +83,17 @@ const KNOWN: &[(&str, &[&str])] = &[
 ];
 
 pub(super) fn check(c: &mut Checker<'_>) {
-    let mut walk = Walk { used: HashSet::new() };
+    let mut walk = Walk {
+        used: HashSet::new(),
+    };
     let m = c.manifest;
     let methods: Vec<&str> = m.auth.keys().map(String::as_str).collect();
-    let all = |roots, secrets| Place { roots, secrets, methods: methods.clone(), captured: true };
+    let all = |roots, secrets| Place {
+        roots,
+        secrets,
+        methods: methods.clone(),
+        captured: true,
+    };
 
     walk.template(c, "api.base_url", &m.api.base_url, &all(API, false));
     for (i, entry) in m.api.hosts.iter().enumerate() {
@@ -60,12 +108,20 @@ pub(super) fn check(c: &mut Checker<'_>) {
     for method in &methods {
         walk.method(c, method);
     }
-    let with_app_test: Vec<&str> =
-        methods.iter().copied().filter(|id| m.auth.get(*id).is_some_and(|a| a.test().is_none())).collect();
+    let with_app_test: Vec<&str> = methods
+        .iter()
+        .copied()
+        .filter(|id| m.auth.get(*id).is_some_and(|a| a.test().is_none()))
+        .collect();
     walk.test(c, "test", &m.test, &with_app_test);
     for (id, action) in &m.actions {
         if let Some(request) = &action.request {
-            walk.request(c, &format!("{}.request", child("actions", id)), request, &all(ACTION, false));
+            walk.request(
+                c,
+                &format!("{}.request", child("actions", id)),
+                request,
+                &all(ACTION, false),
+            );
         }
     }
     for (id, trigger) in &m.triggers {
@@ -85,7 +141,12 @@ pub(super) fn check(c: &mut Checker<'_>) {
         }
     }
     for (id, handle) in &m.handles {
-        walk.template(c, &child(&child("handles", id), "value"), &handle.value, &all(INJECT, true));
+        walk.template(
+            c,
+            &child(&child("handles", id), "value"),
+            &handle.value,
+            &all(INJECT, true),
+        );
     }
     walk.unused(c);
 }
@@ -97,8 +158,15 @@ struct Walk {
 impl Walk {
     fn method(&mut self, c: &mut Checker<'_>, method: &str) {
         let path = child("auth", method);
-        let Some(auth) = c.manifest.auth.get(method) else { return };
-        let one = |roots, secrets, captured| Place { roots, secrets, methods: vec![method], captured };
+        let Some(auth) = c.manifest.auth.get(method) else {
+            return;
+        };
+        let one = |roots, secrets, captured| Place {
+            roots,
+            secrets,
+            methods: vec![method],
+            captured,
+        };
         let at = |key: &str| child(&path, key);
         for (i, inject) in auth.injections().iter().enumerate() {
             let path = match auth.kind() {
@@ -111,39 +179,86 @@ impl Walk {
             self.test(c, &at("test"), test, &[method]);
         }
         let Some(oauth) = auth.oauth2() else { return };
-        self.template(c, &at("authorize_url"), &oauth.authorize_url, &one(FORM, false, false));
+        self.template(
+            c,
+            &at("authorize_url"),
+            &oauth.authorize_url,
+            &one(FORM, false, false),
+        );
         if let Some(t) = &oauth.issuer {
             self.template(c, &at("issuer"), t, &one(FORM, false, false));
         }
         for (name, t) in &oauth.authorize_params {
-            self.template(c, &child(&at("authorize_params"), name), t, &one(FORM, false, false));
+            self.template(
+                c,
+                &child(&at("authorize_params"), name),
+                t,
+                &one(FORM, false, false),
+            );
         }
-        self.template(c, &at("token_url"), &oauth.token_url, &one(&["fields", "credentials", "capture"], false, false));
+        self.template(
+            c,
+            &at("token_url"),
+            &oauth.token_url,
+            &one(&["fields", "credentials", "capture"], false, false),
+        );
         if let Some(t) = &oauth.refresh_url {
             self.template(c, &at("refresh_url"), t, &one(API, false, true));
         }
         for (name, t) in &oauth.token_params {
-            self.template(c, &child(&at("token_params"), name), t, &one(EXCHANGE, true, false));
+            self.template(
+                c,
+                &child(&at("token_params"), name),
+                t,
+                &one(EXCHANGE, true, false),
+            );
         }
         for (name, t) in &oauth.token_headers {
-            self.template(c, &child(&at("token_headers"), name), t, &one(&["fields", "credentials", "app", "now"], true, false));
+            self.template(
+                c,
+                &child(&at("token_headers"), name),
+                t,
+                &one(&["fields", "credentials", "app", "now"], true, false),
+            );
         }
         for (name, t) in &oauth.refresh_params {
-            self.template(c, &child(&at("refresh_params"), name), t, &one(REFRESH, true, true));
+            self.template(
+                c,
+                &child(&at("refresh_params"), name),
+                t,
+                &one(REFRESH, true, true),
+            );
         }
         if let Some(owner) = &oauth.client.owner {
             let path = child(&at("client"), "owner");
-            self.template(c, &child(&path, "id"), &owner.id, &one(&["fields", "credentials"], false, false));
+            self.template(
+                c,
+                &child(&path, "id"),
+                &owner.id,
+                &one(&["fields", "credentials"], false, false),
+            );
             if let Some(t) = &owner.secret {
-                self.template(c, &child(&path, "secret"), t, &one(&["fields", "credentials"], true, false));
+                self.template(
+                    c,
+                    &child(&path, "secret"),
+                    t,
+                    &one(&["fields", "credentials"], true, false),
+                );
             }
         }
         match &oauth.revoke {
-            Some(Revoke::Rfc7009 { url }) => self.template(c, &child(&at("revoke"), "url"), url, &one(API, false, true)),
+            Some(Revoke::Rfc7009 { url }) => {
+                self.template(c, &child(&at("revoke"), "url"), url, &one(API, false, true))
+            }
             Some(Revoke::Request(request)) => {
                 for (key, t) in request.templates() {
                     let hidden = key.starts_with("headers.") || key.starts_with("body");
-                    self.template(c, &request_path(&at("revoke"), &key), t, &one(REVOKE, hidden, true));
+                    self.template(
+                        c,
+                        &request_path(&at("revoke"), &key),
+                        t,
+                        &one(REVOKE, hidden, true),
+                    );
                 }
             }
             Some(Revoke::None { .. }) | None => {}
@@ -152,7 +267,12 @@ impl Walk {
 
     fn test(&mut self, c: &mut Checker<'_>, path: &str, test: &Test, methods: &[&str]) {
         let Some(call) = test.call() else { return };
-        let at = |roots| Place { roots, secrets: false, methods: methods.to_vec(), captured: true };
+        let at = |roots| Place {
+            roots,
+            secrets: false,
+            methods: methods.to_vec(),
+            captured: true,
+        };
         self.request(c, &child(path, "request"), &call.request, &at(REQUEST));
         let path = child(path, "account");
         self.template(c, &child(&path, "id"), &call.account.id, &at(ANSWER));
@@ -162,7 +282,13 @@ impl Walk {
         }
     }
 
-    fn request(&mut self, c: &mut Checker<'_>, path: &str, request: &RequestSpec, place: &Place<'_>) {
+    fn request(
+        &mut self,
+        c: &mut Checker<'_>,
+        path: &str,
+        request: &RequestSpec,
+        place: &Place<'_>,
+    ) {
         for (key, t) in request.templates() {
             self.template(c, &request_path(path, &key), t, place);
         }
@@ -170,36 +296,67 @@ impl Walk {
 
     fn template(&mut self, c: &mut Checker<'_>, path: &str, t: &Template, place: &Place<'_>) {
         if let Some(hole) = foreign_hole(t) {
-            c.error("V13", path, format!("`{hole}` is not a hole here"), Some("write `{{ fields.name }}`"));
+            c.error(
+                "V13",
+                path,
+                format!("`{hole}` is not a hole here"),
+                Some("write `{{ fields.name }}`"),
+            );
         }
         for r in t.refs() {
-            self.used.insert((r.root.clone(), r.name().unwrap_or_default().to_owned()));
+            self.used
+                .insert((r.root.clone(), r.name().unwrap_or_default().to_owned()));
             self.reference(c, path, &r, place);
         }
         if let Some(open) = open_fallback(t) {
-            c.error("V17", path, format!("the last fallback, `{open}`, can be missing too"), Some("end with a text: `| default('…')`"));
+            c.error(
+                "V17",
+                path,
+                format!("the last fallback, `{open}`, can be missing too"),
+                Some("end with a text: `| default('…')`"),
+            );
         }
     }
 
     fn reference(&mut self, c: &mut Checker<'_>, path: &str, r: &Ref, place: &Place<'_>) {
         if !place.roots.contains(&r.root.as_str()) {
             let roots = place.roots.join(", ");
-            c.error("V16", path, format!("`{r}` does not exist yet when this is used"), Some(&format!("known here: {roots}")));
+            c.error(
+                "V16",
+                path,
+                format!("`{r}` does not exist yet when this is used"),
+                Some(&format!("known here: {roots}")),
+            );
             return;
         }
         let name = r.name().unwrap_or_default();
         if let Some((root, names)) = KNOWN.iter().find(|(root, _)| *root == r.root)
             && !names.contains(&name)
         {
-            c.error("V14", path, format!("there is no `{r}`"), Some(&format!("`{root}` has: {}", names.join(", "))));
+            c.error(
+                "V14",
+                path,
+                format!("there is no `{r}`"),
+                Some(&format!("`{root}` has: {}", names.join(", "))),
+            );
             return;
         }
         if r.root == "fields" && c.field("fields", name, None).is_none() {
-            let fix = match c.manifest.auth.values().any(|m| m.fields().iter().any(|f| f.id == name)) {
+            let fix = match c
+                .manifest
+                .auth
+                .values()
+                .any(|m| m.fields().iter().any(|f| f.id == name))
+            {
                 true => format!("a field of a way to sign in is `credentials.{name}`"),
                 false => "declare it under `fields:`".to_owned(),
             };
-            c.error("V14", path, format!("there is no field `{name}`"), Some(&fix));
+            c.error(
+                "V14",
+                path,
+                format!("there is no field `{name}`"),
+                Some(&fix),
+            );
             return;
         }
         for method in &place.methods {
@@ -207,37 +364,73 @@ impl Walk {
                 return;
             }
             if !place.secrets && c.is_secret(r, Some(method)) {
-                c.error("V18", path, format!("`{r}` is secret and may not stand here"), Some("secrets go into `inject`, token parameters and recipes only"));
+                c.error(
+                    "V18",
+                    path,
+                    format!("`{r}` is secret and may not stand here"),
+                    Some("secrets go into `inject`, token parameters and recipes only"),
+                );
                 return;
             }
         }
     }
 
     /// Whether every way to sign in that uses a place declares what it reads.
-    fn declared(&self, c: &mut Checker<'_>, path: &str, r: &Ref, method: &str, place: &Place<'_>) -> bool {
+    fn declared(
+        &self,
+        c: &mut Checker<'_>,
+        path: &str,
+        r: &Ref,
+        method: &str,
+        place: &Place<'_>,
+    ) -> bool {
         let name = r.name().unwrap_or_default();
         match r.root.as_str() {
             "credentials" if c.field("credentials", name, Some(method)).is_none() => {
                 let fix = match c.field("fields", name, None) {
                     Some(_) => format!("a field of the app is `fields.{name}`"),
-                    None => format!("add the field to `auth.{method}.fields`, or ask for it in the app's own `fields`"),
+                    None => format!(
+                        "add the field to `auth.{method}.fields`, or ask for it in the app's own `fields`"
+                    ),
                 };
-                c.error("V14", path, format!("the way to sign in `{method}` does not ask for `{name}`"), Some(&fix));
+                c.error(
+                    "V14",
+                    path,
+                    format!("the way to sign in `{method}` does not ask for `{name}`"),
+                    Some(&fix),
+                );
                 false
             }
-            "capture" => match c.capture(name, Some(method)) {
-                None => {
-                    c.error("V14", path, format!("the way to sign in `{method}` does not capture `{name}`"), Some(&format!("declare it under `auth.{method}.capture`")));
-                    false
+            "capture" => {
+                match c.capture(name, Some(method)) {
+                    None => {
+                        c.error(
+                            "V14",
+                            path,
+                            format!("the way to sign in `{method}` does not capture `{name}`"),
+                            Some(&format!("declare it under `auth.{method}.capture`")),
+                        );
+                        false
+                    }
+                    Some(capture) if !place.captured && capture.callback.is_none() => {
+                        c.error("V16", path, format!("`{r}` comes with the tokens and does not exist yet when this is used"), None);
+                        false
+                    }
+                    Some(_) => true,
                 }
-                Some(capture) if !place.captured && capture.callback.is_none() => {
-                    c.error("V16", path, format!("`{r}` comes with the tokens and does not exist yet when this is used"), None);
-                    false
-                }
-                Some(_) => true,
-            },
-            "token" if c.manifest.auth.get(method).is_some_and(|m| m.oauth2().is_none()) => {
-                c.error("V16", path, format!("the way to sign in `{method}` gives no tokens"), Some("a pasted key is `credentials.<id>`"));
+            }
+            "token"
+                if c.manifest
+                    .auth
+                    .get(method)
+                    .is_some_and(|m| m.oauth2().is_none()) =>
+            {
+                c.error(
+                    "V16",
+                    path,
+                    format!("the way to sign in `{method}` gives no tokens"),
+                    Some("a pasted key is `credentials.<id>`"),
+                );
                 false
             }
             _ => true,
@@ -252,14 +445,24 @@ impl Walk {
         let by_code = m.component != crate::model::Component::Rest;
         for (i, field) in m.fields.iter().enumerate() {
             if !used("fields", &field.id) && (field.secret || !by_code) {
-                c.warn("V15", &item("fields", i), format!("nothing uses the field `{}`", field.id), Some("remove it, or use it"));
+                c.warn(
+                    "V15",
+                    &item("fields", i),
+                    format!("nothing uses the field `{}`", field.id),
+                    Some("remove it, or use it"),
+                );
             }
         }
         for (method, auth) in &m.auth {
             for (i, field) in auth.fields().iter().enumerate() {
                 if !used("credentials", &field.id) && (field.secret || !by_code) {
                     let path = item(&format!("{}.fields", child("auth", method)), i);
-                    c.warn("V15", &path, format!("nothing uses the field `{}`", field.id), Some("remove it, or use it"));
+                    c.warn(
+                        "V15",
+                        &path,
+                        format!("nothing uses the field `{}`", field.id),
+                        Some("remove it, or use it"),
+                    );
                 }
             }
         }
@@ -286,16 +489,25 @@ fn foreign_hole(t: &Template) -> Option<String> {
     t.literals().find(|text| pattern.finds(text)).map(|text| {
         let from = text.find("${").or_else(|| text.find('{')).unwrap_or(0);
         let rest = text.get(from..).unwrap_or_default();
-        rest.split_inclusive('}').next().unwrap_or_default().to_owned()
+        rest.split_inclusive('}')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     })
 }
 
 /// The last `default(x)` of an expression whose `x` is a value that can be missing as well.
 fn open_fallback(t: &Template) -> Option<String> {
     t.expressions().find_map(|e| {
-        let (_, last) = e.rsplit_once("default(").or_else(|| e.rsplit_once("default ("))?;
+        let (_, last) = e
+            .rsplit_once("default(")
+            .or_else(|| e.rsplit_once("default ("))?;
         let argument = last.split(')').next().unwrap_or_default().trim();
-        let names_a_value = crate::template::ROOTS.iter().any(|r| argument.strip_prefix(r).is_some_and(|rest| rest.starts_with('.')));
+        let names_a_value = crate::template::ROOTS.iter().any(|r| {
+            argument
+                .strip_prefix(r)
+                .is_some_and(|rest| rest.starts_with('.'))
+        });
         names_a_value.then(|| argument.to_owned())
     })
 }
