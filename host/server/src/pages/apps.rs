@@ -14,7 +14,7 @@ pub(super) async fn list(
     _session: PageSession,
     extract::Query(query): extract::Query<AppQuery>,
 ) -> Result<Json<Page<AppSummary>>, Problem> {
-    Ok(Json(engine.apps(&query)?))
+    Ok(Json(engine.apps(&query).await?))
 }
 
 /// `GET /page/apps/{app}`

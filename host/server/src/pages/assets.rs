@@ -65,8 +65,11 @@ pub(super) const ASSETS: &[Asset] = assets![
 ];
 
 /// What a platform's page loads from here, by a route of its own.
-pub(super) const CONNECT_JS: Asset =
-    Asset { name: "connect.js", media_type: JS, text: include_str!("../../assets/connect.js") };
+pub(super) const CONNECT_JS: Asset = Asset {
+    name: "connect.js",
+    media_type: JS,
+    text: include_str!("../../assets/connect.js"),
+};
 /// The types of [`CONNECT_JS`].
 pub(super) const CONNECT_D_TS: Asset = Asset {
     name: "connect.d.ts",
@@ -76,7 +79,8 @@ pub(super) const CONNECT_D_TS: Asset = Asset {
 
 static ETAGS: LazyLock<Vec<(&'static str, HeaderValue)>> = LazyLock::new(|| {
     let all = ASSETS.iter().chain([&CONNECT_JS, &CONNECT_D_TS]);
-    all.filter_map(|asset| Some((asset.name, etag(asset.text)?))).collect()
+    all.filter_map(|asset| Some((asset.name, etag(asset.text)?)))
+        .collect()
 });
 
 fn etag(text: &str) -> Option<HeaderValue> {
@@ -85,8 +89,14 @@ fn etag(text: &str) -> Option<HeaderValue> {
 }
 
 /// `GET /assets/{*name}`
-pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let found = ASSETS.iter().find(|asset| asset.name == name).ok_or_else(Problem::no_such_route)?;
+pub(super) async fn asset(
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let found = ASSETS
+        .iter()
+        .find(|asset| asset.name == name)
+        .ok_or_else(Problem::no_such_route)?;
     Ok(send(found, &headers))
 }
 
@@ -102,17 +112,29 @@ pub(super) async fn connect_d_ts(headers: HeaderMap) -> Response {
 
 fn for_everyone(mut response: Response) -> Response {
     let policy = HeaderName::from_static("cross-origin-resource-policy");
-    response.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
+    response
+        .headers_mut()
+        .insert(policy, HeaderValue::from_static("cross-origin"));
     response
 }
 
 fn send(asset: &Asset, asked: &HeaderMap) -> Response {
-    let tag = ETAGS.iter().find(|(name, _)| *name == asset.name).map(|(_, tag)| tag.clone());
+    let tag = ETAGS
+        .iter()
+        .find(|(name, _)| *name == asset.name)
+        .map(|(_, tag)| tag.clone());
     let known = tag.is_some() && asked.get(header::IF_NONE_MATCH) == tag.as_ref();
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.text.into_response() };
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        asset.text.into_response()
+    };
     let headers = response.headers_mut();
     if !known {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(asset.media_type),
+        );
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Some(tag) = tag {
@@ -142,7 +164,12 @@ mod tests {
                 if path.is_dir() {
                     open.push(path);
                 } else {
-                    let name = path.strip_prefix(folder()).unwrap().to_str().unwrap().replace('\\', "/");
+                    let name = path
+                        .strip_prefix(folder())
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .replace('\\', "/");
                     found.push((name, std::fs::read_to_string(&path).unwrap()));
                 }
             }
@@ -151,7 +178,10 @@ mod tests {
     }
 
     fn of_kind(endings: &[&str]) -> Vec<(String, String)> {
-        files().into_iter().filter(|(name, _)| endings.iter().any(|ending| name.ends_with(ending))).collect()
+        files()
+            .into_iter()
+            .filter(|(name, _)| endings.iter().any(|ending| name.ends_with(ending)))
+            .collect()
     }
 
     #[test]
@@ -169,8 +199,18 @@ mod tests {
     #[test]
     fn no_file_builds_elements_from_text_or_runs_text_as_code() {
         let ways = [
-            "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "createContextualFragment",
-            "srcdoc", "javascript:", "eval(", "new Function", "setAttribute('on", "setAttribute(\"on",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "DOMParser",
+            "createContextualFragment",
+            "srcdoc",
+            "javascript:",
+            "eval(",
+            "new Function",
+            "setAttribute('on",
+            "setAttribute(\"on",
         ];
         for (name, text) in of_kind(&[".js", ".html"]) {
             for way in ways {
@@ -185,9 +225,15 @@ mod tests {
             for tag in text.split('<').skip(1) {
                 let tag = tag.split('>').next().unwrap();
                 assert!(!tag.starts_with("style"), "{name}: <{tag}>");
-                assert!(!tag.starts_with("script") || tag.contains(" src=\"/assets/"), "{name}: <{tag}>");
+                assert!(
+                    !tag.starts_with("script") || tag.contains(" src=\"/assets/"),
+                    "{name}: <{tag}>"
+                );
                 for attribute in tag.split_ascii_whitespace().skip(1) {
-                    assert!(!attribute.starts_with("on") && !attribute.starts_with("style="), "{name}: <{tag}>");
+                    assert!(
+                        !attribute.starts_with("on") && !attribute.starts_with("style="),
+                        "{name}: <{tag}>"
+                    );
                 }
             }
         }
@@ -201,11 +247,23 @@ mod tests {
             for (at, _) in text.match_indices("://") {
                 let rest = text.get(at + 3..).unwrap();
                 let named = rest.starts_with(|letter: char| letter.is_ascii_alphanumeric());
-                assert!(!named || allowed.iter().any(|known| rest.starts_with(known)), "{name}: {}", rest.lines().next().unwrap());
+                assert!(
+                    !named || allowed.iter().any(|known| rest.starts_with(known)),
+                    "{name}: {}",
+                    rest.lines().next().unwrap()
+                );
             }
-            assert!(!name.ends_with(".css") || !(text.contains("url(") || text.contains("@import")), "{name}");
-            for value in text.split("src=\"").skip(1).chain(text.split("href=\"").skip(1)) {
-                let local = value.starts_with("/assets/") || name.ends_with(".js") || name.ends_with(".ts");
+            assert!(
+                !name.ends_with(".css") || !(text.contains("url(") || text.contains("@import")),
+                "{name}"
+            );
+            for value in text
+                .split("src=\"")
+                .skip(1)
+                .chain(text.split("href=\"").skip(1))
+            {
+                let local =
+                    value.starts_with("/assets/") || name.ends_with(".js") || name.ends_with(".ts");
                 assert!(local, "{name}: {}", value.lines().next().unwrap());
             }
         }
@@ -214,7 +272,10 @@ mod tests {
     #[test]
     fn messages_between_windows_always_name_an_exact_origin() {
         for (name, text) in of_kind(&[".js"]) {
-            assert!(!text.contains("'*'") && !text.contains("\"*\""), "{name} has a wildcard");
+            assert!(
+                !text.contains("'*'") && !text.contains("\"*\""),
+                "{name} has a wildcard"
+            );
         }
     }
 
@@ -223,7 +284,10 @@ mod tests {
         for (name, text) in of_kind(&[".js"]) {
             for import in text.split("from './").skip(1) {
                 let wanted = format!("js/{}", import.split('\'').next().unwrap());
-                assert!(ASSETS.iter().any(|asset| asset.name == wanted), "{name} imports {wanted}");
+                assert!(
+                    ASSETS.iter().any(|asset| asset.name == wanted),
+                    "{name} imports {wanted}"
+                );
             }
         }
     }

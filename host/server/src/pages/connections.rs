@@ -52,7 +52,11 @@ pub(super) async fn rename(
     extract::Path(id): Id,
     extract::Json(rename): extract::Json<Rename>,
 ) -> Result<Json<ConnectionView>, Problem> {
-    Ok(Json(engine.rename(&session.actor(), &id, &rename.title, None).await?))
+    Ok(Json(
+        engine
+            .rename(&session.actor(), &id, &rename.title, None)
+            .await?,
+    ))
 }
 
 /// `POST /page/connections/{id}/test`
@@ -89,7 +93,11 @@ pub(super) async fn details(
     extract::Path(id): Id,
     extract::Json(details): extract::Json<Details>,
 ) -> Result<Json<TestReport>, Problem> {
-    Ok(Json(engine.update_details(&session.actor(), &id, details.fields).await?))
+    Ok(Json(
+        engine
+            .update_details(&session.actor(), &id, details.fields)
+            .await?,
+    ))
 }
 
 /// `POST /page/connections/{id}/disconnect`

@@ -54,7 +54,11 @@ mod tests {
     use super::*;
 
     fn change(owner: &str) -> Option<Change> {
-        Some(Change { kind: "connection".into(), id: "con_1".into(), owner: owner.into() })
+        Some(Change {
+            kind: "connection".into(),
+            id: "con_1".into(),
+            owner: owner.into(),
+        })
     }
 
     #[test]

@@ -18,7 +18,10 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 
 /// `GET /apps`: the owner's connections and the catalogue.
 pub(super) async fn apps() -> Response {
-    page(include_str!("../../assets/apps.html"), "same-origin-allow-popups")
+    page(
+        include_str!("../../assets/apps.html"),
+        "same-origin-allow-popups",
+    )
 }
 
 /// `GET /connect`: connect or pick one account for a platform's page.
@@ -44,10 +47,19 @@ pub(super) async fn end() -> Response {
 fn page(document: &'static str, opener_policy: &'static str) -> Response {
     let mut response = Html(document).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CSP),
+    );
     headers.insert(OPENER_POLICY, HeaderValue::from_static(opener_policy));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // Revalidated each time; the document holds nothing that is anybody's.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -45,15 +45,23 @@ pub fn router() -> Router<ServerState> {
         .route("/page/pick", post(session::pick))
         .route("/page/apps", get(apps::list))
         .route("/page/apps/{app}", get(apps::show))
-        .route("/page/connections", get(connections::list).post(flows::submit))
+        .route(
+            "/page/connections",
+            get(connections::list).post(flows::submit),
+        )
         .route(
             "/page/connections/{id}",
-            get(connections::show).patch(connections::rename).delete(connections::delete),
+            get(connections::show)
+                .patch(connections::rename)
+                .delete(connections::delete),
         )
         .route("/page/connections/{id}/test", post(connections::test))
         .route("/page/connections/{id}/pause", post(connections::pause))
         .route("/page/connections/{id}/resume", post(connections::resume))
-        .route("/page/connections/{id}/disconnect", post(connections::disconnect))
+        .route(
+            "/page/connections/{id}/disconnect",
+            post(connections::disconnect),
+        )
         .route("/page/connections/{id}/details", post(connections::details))
         .route("/page/flows", post(flows::start))
         .route("/page/flows/{id}", get(flows::show).delete(flows::cancel))
@@ -69,7 +77,9 @@ pub fn end_of_sign_in(flow: Option<&str>, refused: Option<&str>) -> Response {
         query.append_pair("flow", flow);
     }
     if let Some(code) = refused {
-        query.append_pair("outcome", "refused").append_pair("code", code);
+        query
+            .append_pair("outcome", "refused")
+            .append_pair("code", code);
     }
     Redirect::to(&format!("/connect/end?{}", query.finish())).into_response()
 }

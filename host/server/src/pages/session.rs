@@ -26,7 +26,8 @@ pub(super) async fn open(
     extract::Json(open): extract::Json<Open>,
 ) -> Result<Response, Problem> {
     let (session, value) = state.engine().open_session(&open.token).await?;
-    let cookie = cookie::set_session(state.public(), value.expose()).ok_or_else(Problem::internal)?;
+    let cookie =
+        cookie::set_session(state.public(), value.expose()).ok_or_else(Problem::internal)?;
     Ok(([(SET_COOKIE, cookie)], Json(session)).into_response())
 }
 
@@ -39,8 +40,14 @@ pub(super) async fn show(
 }
 
 /// `DELETE /page/session`: ends it for good and takes the cookie back.
-pub(super) async fn end(State(state): State<ServerState>, session: PageSession) -> Result<Response, Problem> {
-    state.engine().close_session(&session.actor(), &session.0.id).await?;
+pub(super) async fn end(
+    State(state): State<ServerState>,
+    session: PageSession,
+) -> Result<Response, Problem> {
+    state
+        .engine()
+        .close_session(&session.actor(), &session.0.id)
+        .await?;
     let cookie = cookie::clear_session(state.public()).ok_or_else(Problem::internal)?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }

@@ -26,17 +26,32 @@ struct Host {
 impl Host {
     async fn new() -> Self {
         let url: url::Url = ORIGIN.parse().unwrap();
-        let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap()).await.unwrap();
+        let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap())
+            .await
+            .unwrap();
         let egress = Egress::new(EgressConfig::default()).unwrap();
-        let plugins = PluginHost::new(PluginConfig { max_concurrent: 1, ..PluginConfig::default() }).unwrap();
+        let plugins = PluginHost::new(PluginConfig {
+            max_concurrent: 1,
+            ..PluginConfig::default()
+        })
+        .unwrap();
         let parts = EngineParts::new(vault, egress, plugins, Catalogue::default(), url.clone());
         let engine = Engine::new(parts).await.unwrap();
         let router = crate::router(ServerState::new(engine.clone(), &url).unwrap());
         Self { engine, router }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
-        let mut request = Request::builder().method(method).uri(path).header("host", "keyport.example");
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "keyport.example");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -50,7 +65,11 @@ impl Host {
 
     /// As our own page would send it.
     async fn page(&self, method: &str, path: &str, cookie: &str, body: &Value) -> Response {
-        let headers = [("origin", ORIGIN), ("content-type", "application/json"), ("cookie", cookie)];
+        let headers = [
+            ("origin", ORIGIN),
+            ("content-type", "application/json"),
+            ("cookie", cookie),
+        ];
         self.send(method, path, &headers, &body.to_string()).await
     }
 
@@ -73,7 +92,9 @@ impl Host {
     /// A signed-in browser's cookie.
     async fn cookie(&self) -> String {
         let token = self.link(SessionKind::Manage).await;
-        let opened = self.page("POST", "/page/open", "", &json!({ "token": token })).await;
+        let opened = self
+            .page("POST", "/page/open", "", &json!({ "token": token }))
+            .await;
         assert_eq!(opened.status(), StatusCode::OK);
         let cookie = opened.headers()[header::SET_COOKIE].to_str().unwrap();
         cookie.split(';').next().unwrap().to_owned()
@@ -86,7 +107,10 @@ async fn document(response: Response) -> Value {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    headers
+        .get(name)
+        .map(|value| value.to_str().unwrap())
+        .unwrap_or_default()
 }
 
 /// Every route that changes something: (method, path).
@@ -129,13 +153,30 @@ async fn every_page_forbids_inline_code_foreign_sources_and_frames() {
         let response = host.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();
-        assert_eq!(text(headers, "content-type"), "text/html; charset=utf-8", "{path}");
+        assert_eq!(
+            text(headers, "content-type"),
+            "text/html; charset=utf-8",
+            "{path}"
+        );
         let policy = text(headers, "content-security-policy");
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
-        assert!(!policy.contains("unsafe") && !policy.contains("https:") && !policy.contains('*'), "{path}: {policy}");
-        assert_eq!(text(headers, "cross-origin-opener-policy"), opener, "{path}");
+        assert!(
+            !policy.contains("unsafe") && !policy.contains("https:") && !policy.contains('*'),
+            "{path}: {policy}"
+        );
+        assert_eq!(
+            text(headers, "cross-origin-opener-policy"),
+            opener,
+            "{path}"
+        );
         assert_eq!(text(headers, "referrer-policy"), "no-referrer", "{path}");
         assert_eq!(text(headers, "x-content-type-options"), "nosniff", "{path}");
         assert_eq!(text(headers, "x-frame-options"), "DENY", "{path}");
@@ -156,7 +197,11 @@ async fn files_come_with_their_types_and_are_revalidated() {
         let first = host.get(path).await;
         assert_eq!(first.status(), StatusCode::OK, "{path}");
         assert_eq!(text(first.headers(), "content-type"), media_type, "{path}");
-        assert_eq!(text(first.headers(), "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(
+            text(first.headers(), "x-content-type-options"),
+            "nosniff",
+            "{path}"
+        );
         let tag = text(first.headers(), "etag").to_owned();
         let again = host.send("GET", path, &[("if-none-match", &tag)], "").await;
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
@@ -167,16 +212,35 @@ async fn files_come_with_their_types_and_are_revalidated() {
 async fn only_connect_js_may_be_loaded_by_other_sites() {
     let host = Host::new().await;
     let policy = "cross-origin-resource-policy";
-    assert_eq!(text(host.get("/connect.js").await.headers(), policy), "cross-origin");
-    assert_eq!(text(host.get("/assets/js/apps.js").await.headers(), policy), "same-origin");
-    assert_eq!(text(host.get("/apps").await.headers(), policy), "same-origin");
+    assert_eq!(
+        text(host.get("/connect.js").await.headers(), policy),
+        "cross-origin"
+    );
+    assert_eq!(
+        text(host.get("/assets/js/apps.js").await.headers(), policy),
+        "same-origin"
+    );
+    assert_eq!(
+        text(host.get("/apps").await.headers(), policy),
+        "same-origin"
+    );
 }
 
 #[tokio::test]
 async fn a_path_out_of_the_folder_is_not_found() {
     let host = Host::new().await;
-    for path in ["/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/assets/apps.html", "/assets/js/", "/assets/nothing.js"] {
-        assert_eq!(host.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        "/assets/../Cargo.toml",
+        "/assets/%2e%2e/Cargo.toml",
+        "/assets/apps.html",
+        "/assets/js/",
+        "/assets/nothing.js",
+    ] {
+        assert_eq!(
+            host.get(path).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
 }
 
@@ -187,12 +251,19 @@ async fn without_the_cookie_every_page_route_answers_401_in_words() {
     for path in READS {
         answers.push((path, host.get(path).await));
     }
-    for (method, path) in CHANGES.into_iter().filter(|(_, path)| *path != "/page/open") {
+    for (method, path) in CHANGES
+        .into_iter()
+        .filter(|(_, path)| *path != "/page/open")
+    {
         answers.push((path, host.page(method, path, "", &json!({})).await));
     }
     for (path, response) in answers {
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
-        assert_eq!(text(response.headers(), "content-type"), "application/problem+json", "{path}");
+        assert_eq!(
+            text(response.headers(), "content-type"),
+            "application/problem+json",
+            "{path}"
+        );
         let problem = document(response).await;
         assert_eq!(problem["code"], "session_required", "{path}");
         assert!(problem["request_id"].is_string(), "{path}");
@@ -202,7 +273,9 @@ async fn without_the_cookie_every_page_route_answers_401_in_words() {
 #[tokio::test]
 async fn a_made_up_cookie_is_no_session() {
     let host = Host::new().await;
-    let response = host.page("GET", "/page/session", "__Host-kp=made-up", &json!({})).await;
+    let response = host
+        .page("GET", "/page/session", "__Host-kp=made-up", &json!({}))
+        .await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -211,11 +284,23 @@ async fn another_site_can_change_nothing_even_in_a_signed_in_browser() {
     let host = Host::new().await;
     let cookie = host.cookie().await;
     for (method, path) in CHANGES {
-        for origin in [Some("https://evil.example"), Some("https://a.keyport.example"), Some("null"), None] {
-            let mut headers = vec![("cookie", cookie.as_str()), ("content-type", "application/json")];
+        for origin in [
+            Some("https://evil.example"),
+            Some("https://a.keyport.example"),
+            Some("null"),
+            None,
+        ] {
+            let mut headers = vec![
+                ("cookie", cookie.as_str()),
+                ("content-type", "application/json"),
+            ];
             headers.extend(origin.map(|origin| ("origin", origin)));
             let response = host.send(method, path, &headers, "{}").await;
-            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path} from {origin:?}");
+            assert_eq!(
+                response.status(),
+                StatusCode::FORBIDDEN,
+                "{method} {path} from {origin:?}"
+            );
             assert_eq!(document(response).await["code"], "wrong_origin");
         }
     }
@@ -227,15 +312,28 @@ async fn another_site_can_change_nothing_even_in_a_signed_in_browser() {
 async fn a_link_opens_once_and_the_page_names_the_owner() {
     let host = Host::new().await;
     let token = host.link(SessionKind::Manage).await;
-    let first = host.page("POST", "/page/open", "", &json!({ "token": token })).await;
+    let first = host
+        .page("POST", "/page/open", "", &json!({ "token": token }))
+        .await;
     assert_eq!(first.status(), StatusCode::OK);
     let cookie = text(first.headers(), "set-cookie").to_owned();
-    assert!(cookie.starts_with("__Host-kp=") && cookie.contains("HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-kp=") && cookie.contains("HttpOnly; SameSite=Lax; Secure"),
+        "{cookie}"
+    );
     let session = document(first).await;
-    assert_eq!((&session["kind"], &session["owner_label"]), (&json!("manage"), &json!("Ada of Acme")));
-    assert!(!session.to_string().contains(&token), "the token is not repeated");
+    assert_eq!(
+        (&session["kind"], &session["owner_label"]),
+        (&json!("manage"), &json!("Ada of Acme"))
+    );
+    assert!(
+        !session.to_string().contains(&token),
+        "the token is not repeated"
+    );
 
-    let second = host.page("POST", "/page/open", "", &json!({ "token": token })).await;
+    let second = host
+        .page("POST", "/page/open", "", &json!({ "token": token }))
+        .await;
     assert!(second.status().is_client_error(), "{}", second.status());
     assert!(second.headers().get(header::SET_COOKIE).is_none());
     assert!(!document(second).await.to_string().contains(&token));
@@ -245,10 +343,14 @@ async fn a_link_opens_once_and_the_page_names_the_owner() {
 async fn an_ended_session_is_over_and_its_cookie_taken_back() {
     let host = Host::new().await;
     let cookie = host.cookie().await;
-    let ended = host.page("DELETE", "/page/session", &cookie, &json!({})).await;
+    let ended = host
+        .page("DELETE", "/page/session", &cookie, &json!({}))
+        .await;
     assert_eq!(ended.status(), StatusCode::NO_CONTENT);
     assert!(text(ended.headers(), "set-cookie").contains("Max-Age=0"));
-    let after = host.page("GET", "/page/connections", &cookie, &json!({})).await;
+    let after = host
+        .page("GET", "/page/connections", &cookie, &json!({}))
+        .await;
     assert_eq!(after.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -256,7 +358,9 @@ async fn an_ended_session_is_over_and_its_cookie_taken_back() {
 async fn the_cookie_is_no_key_for_the_api() {
     let host = Host::new().await;
     let cookie = host.cookie().await;
-    let response = host.page("GET", "/v1/connections", &cookie, &json!({})).await;
+    let response = host
+        .page("GET", "/v1/connections", &cookie, &json!({}))
+        .await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -266,7 +370,10 @@ async fn events_are_a_stream_for_the_sessions_owner() {
     let cookie = host.cookie().await;
     let response = host.page("GET", "/page/events", &cookie, &json!({})).await;
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(text(response.headers(), "content-type"), "text/event-stream");
+    assert_eq!(
+        text(response.headers(), "content-type"),
+        "text/event-stream"
+    );
     assert_eq!(text(response.headers(), "cache-control"), "no-cache");
 }
 
@@ -274,17 +381,36 @@ async fn events_are_a_stream_for_the_sessions_owner() {
 async fn a_body_with_an_unknown_key_is_refused_in_words() {
     let host = Host::new().await;
     let cookie = host.cookie().await;
-    let response = host.page("PATCH", "/page/connections/con_1", &cookie, &json!({ "name": "x" })).await;
+    let response = host
+        .page(
+            "PATCH",
+            "/page/connections/con_1",
+            &cookie,
+            &json!({ "name": "x" }),
+        )
+        .await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let problem = document(response).await;
-    assert!(problem["detail"].as_str().unwrap().contains("unknown field `name`"), "{problem}");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("unknown field `name`"),
+        "{problem}"
+    );
 }
 
 #[test]
 fn the_end_of_a_sign_in_carries_ids_and_codes_encoded_and_nothing_else() {
     let place = |response: Response| text(response.headers(), "location").to_owned();
-    assert_eq!(place(end_of_sign_in(Some("flow_a"), None)), "/connect/end?flow=flow_a");
-    assert_eq!(place(end_of_sign_in(None, Some("denied"))), "/connect/end?outcome=refused&code=denied");
+    assert_eq!(
+        place(end_of_sign_in(Some("flow_a"), None)),
+        "/connect/end?flow=flow_a"
+    );
+    assert_eq!(
+        place(end_of_sign_in(None, Some("denied"))),
+        "/connect/end?outcome=refused&code=denied"
+    );
     assert_eq!(
         place(end_of_sign_in(Some("a&outcome=refused\r\nx: y"), None)),
         "/connect/end?flow=a%26outcome%3Drefused%0D%0Ax%3A+y"
