@@ -200,7 +200,8 @@ impl Manifest {
 }
 
 impl Oauth2 {
-    /// The endpoints for these values (`fields`, `credentials`, `capture` as far as they are known).
+    /// The endpoints for these values (`fields`, `capture` as far as they are known). The values are taken as checked;
+    /// [`Manifest::endpoints`] checks them again first and is the one to call with anything that a person typed.
     ///
     /// # Errors
     /// A template without its value, or a value that is not safe where it stands.
@@ -328,8 +329,18 @@ fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), Re
                 shape.push_str(literal);
                 text.push_str(literal);
             }
-            Part::Expr { source, .. } => {
-                let slot = match url_part(&shape) {
+            Part::Expr { source, refs } => {
+                let part = url_part(&shape);
+                let decides_host = matches!(part, UrlPart::Origin | UrlPart::Host);
+                // Only what `checked` has checked again may decide where a secret goes.
+                if decides_host
+                    && !refs
+                        .iter()
+                        .all(|r| matches!(r.root.as_str(), "fields" | "capture"))
+                {
+                    return Err(bad());
+                }
+                let slot = match part {
                     UrlPart::Origin => Slot::Origin,
                     UrlPart::Host => Slot::Host,
                     UrlPart::Path => Slot::PathSegment,

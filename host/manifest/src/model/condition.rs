@@ -147,7 +147,7 @@ pub enum Is {
 #[serde(untagged)]
 enum ConditionText {
     Short(String),
-    Long(ConditionFull),
+    Long(Box<ConditionFull>),
 }
 
 impl<'de> Deserialize<'de> for Condition {
@@ -227,7 +227,7 @@ impl From<Condition> for ConditionText {
             Is::Matches(p) => full.matches = Some(p),
             Is::Exists(b) => full.exists = Some(b),
         }
-        Self::Long(full)
+        Self::Long(Box::new(full))
     }
 }
 

@@ -238,3 +238,17 @@ fn parts_of_a_url_are_told_apart() {
         assert_eq!(url_part(before), part, "{before}");
     }
 }
+
+#[test]
+fn only_app_fields_and_captures_decide_a_host() {
+    let m = manifest(
+        json!({"base_url": "https://{{ credentials.host }}/api"}),
+        json!([]),
+        json!({"key": {"type": "bearer", "label": "K"}}),
+    );
+    let scope = Scope::new().with("credentials", json!({"host": "evil.example"}));
+    assert!(matches!(
+        m.resolve(&scope),
+        Err(ResolveError::NotAUrl { .. })
+    ));
+}

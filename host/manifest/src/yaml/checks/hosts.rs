@@ -12,7 +12,7 @@ use crate::yaml::places::{child, item};
 
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
-    url(c, "api.base_url", &m.api.base_url, None);
+    url(c, "api.base_url", &m.api.base_url);
     if m.api.base_url.source().contains(['?', '#']) {
         c.error(
             "V33",
@@ -31,23 +31,21 @@ pub(super) fn check(c: &mut Checker<'_>) {
         }
         let Some(oauth) = auth.oauth2() else { continue };
         let at = |key: &str| child(&path, key);
-        url(c, &at("authorize_url"), &oauth.authorize_url, Some(method));
-        url(c, &at("token_url"), &oauth.token_url, Some(method));
+        url(c, &at("authorize_url"), &oauth.authorize_url);
+        url(c, &at("token_url"), &oauth.token_url);
         for (key, t) in [
             ("refresh_url", &oauth.refresh_url),
             ("issuer", &oauth.issuer),
         ] {
             if let Some(t) = t {
-                url(c, &at(key), t, Some(method));
+                url(c, &at(key), t);
             }
         }
         match &oauth.revoke {
-            Some(Revoke::Rfc7009 { url: t }) => {
-                url(c, &child(&at("revoke"), "url"), t, Some(method))
-            }
+            Some(Revoke::Rfc7009 { url: t }) => url(c, &child(&at("revoke"), "url"), t),
             // A flow's own request: any https host that the manifest names.
             Some(Revoke::Request(r)) if !r.path.source().starts_with('/') => {
-                url(c, &child(&at("revoke"), "path"), &r.path, Some(method));
+                url(c, &child(&at("revoke"), "path"), &r.path);
             }
             _ => {}
         }
@@ -78,7 +76,7 @@ fn request_path(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
     if source.starts_with('/') && !source.starts_with("//") {
         return;
     }
-    url(c, &path, &request.path, None);
+    url(c, &path, &request.path);
     let Some(host) = fixed_host(source) else {
         return;
     };
@@ -114,7 +112,7 @@ fn fixed_host(source: &str) -> Option<&str> {
 }
 
 /// V31, V32 for one address.
-fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
+fn url(c: &mut Checker<'_>, path: &str, t: &Template) {
     let source = t.source();
     if source.starts_with("http://") {
         c.error(
@@ -138,7 +136,7 @@ fn url(c: &mut Checker<'_>, path: &str, t: &Template, method: Option<&str>) {
     for (expression, part) in url_holes(t) {
         let whole = part == UrlPart::Origin;
         if matches!(part, UrlPart::Origin | UrlPart::Host) {
-            in_host(c, path, t, &expression, whole, method);
+            in_host(c, path, t, &expression, whole);
         } else if part == UrlPart::Elsewhere {
             c.error(
                 "V31",
@@ -165,19 +163,12 @@ fn host_entry(c: &mut Checker<'_>, path: &str, t: &Template) {
     }
     for expression in t.expressions() {
         let whole = t.lone_expression().is_some();
-        in_host(c, path, t, expression, whole, None);
+        in_host(c, path, t, expression, whole);
     }
 }
 
 /// V31: one hole in a host. It must be one plain reference to a value of a host-safe form.
-fn in_host(
-    c: &mut Checker<'_>,
-    path: &str,
-    t: &Template,
-    expression: &str,
-    whole: bool,
-    method: Option<&str>,
-) {
+fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whole: bool) {
     let Ok(hole) = Template::parse(&format!("{{{{ {expression} }}}}")) else {
         return;
     };
@@ -200,7 +191,16 @@ fn in_host(
         );
         return;
     }
-    let Some((format, suffixes, choices)) = form_of(c, r, method) else {
+    if r.root == "credentials" {
+        c.error(
+            "V31",
+            path,
+            format!("`{r}` belongs to one way to sign in and cannot decide the host"),
+            Some("ask for it in the app's own `fields`"),
+        );
+        return;
+    }
+    let Some((format, suffixes, choices)) = form_of(c, r) else {
         return;
     };
     let fixed = fixed_suffix(t, expression);
@@ -242,7 +242,7 @@ enum Form {
 
 /// The declared form of a value, whether it has suffixes, and whether all its choices are hosts. `None` for what another
 /// rule already refuses.
-fn form_of(c: &Checker<'_>, r: &Ref, method: Option<&str>) -> Option<(Form, bool, bool)> {
+fn form_of(c: &Checker<'_>, r: &Ref) -> Option<(Form, bool, bool)> {
     let name = r.name().unwrap_or_default();
     let of_field = |f: &Field| {
         if f.choices.is_empty() {
@@ -266,17 +266,6 @@ fn form_of(c: &Checker<'_>, r: &Ref, method: Option<&str>) -> Option<(Form, bool
             captures
                 .next()
                 .map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))
-        }
-        "credentials" => {
-            let methods = c
-                .manifest
-                .auth
-                .iter()
-                .filter(|(id, _)| method.is_none_or(|m| m == id.as_str()));
-            methods
-                .flat_map(|(_, m)| m.fields())
-                .find(|f| f.id == name)
-                .map(of_field)
         }
         "fields" => c.field("fields", name, None).map(of_field),
         _ => Some((Form::Of(Format::Text), false, false)),
