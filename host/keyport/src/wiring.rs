@@ -81,7 +81,7 @@ pub async fn host(config: &Config) -> Result<Host, WiringError> {
     let store = open_store(config.data.join("store")).await?;
     let vault = Vault::open(Arc::new(store), root).await?;
     let egress = Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
-    let origins = egress.origins().iter().map(|one| (one.from().to_owned(), one.to().to_owned())).collect();
+    let origins = egress.origins().iter().map(|one| (origin(&one.from), origin(&one.to))).collect();
     let plugins =
         PluginHost::new(PluginConfig { cache_dir: Some(config.data.join("compiled")), ..PluginConfig::default() })?;
     let catalogue = catalogue(&config.apps)?;
@@ -259,4 +259,8 @@ pub fn private_folder(path: &Path) -> Result<(), WiringError> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(file)?;
     }
     Ok(())
+}
+
+fn origin(url: &url::Url) -> String {
+    url.origin().ascii_serialization()
 }
