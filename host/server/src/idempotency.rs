@@ -67,6 +67,8 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// Where the answer is a problem: it is written again, with the id of the request that gets it.
+    problem: Option<Problem>,
 }
 
 /// What to do with a request under a key.
@@ -188,7 +190,12 @@ async fn run(state: &ServerState, slot: Arc<str>, answer: impl Future<Output = R
     // Answers on these routes are JSON that is in memory already; the limit is not reached.
     let Ok(body) = to_bytes(body, 16 * ANSWER).await else { return Err(Problem::internal()) };
     if body.len() <= ANSWER {
-        let answer = Answer { status: parts.status, headers: parts.headers.clone(), body: body.clone() };
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers.clone(),
+            body: body.clone(),
+            problem: parts.extensions.get().cloned(),
+        };
         running.idempotency.finish(&running.slot, answer);
         running.answered = true;
     }
@@ -203,6 +210,9 @@ fn keeps(status: StatusCode) -> bool {
 fn replay(answer: Answer) -> Response {
     let mut response = (answer.status, answer.headers, answer.body).into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    if let Some(problem) = answer.problem {
+        response.extensions_mut().insert(problem);
+    }
     response
 }
 
@@ -227,7 +237,7 @@ mod tests {
     use super::*;
 
     fn answer(size: usize) -> Answer {
-        Answer { status: StatusCode::CREATED, headers: HeaderMap::new(), body: Bytes::from(vec![0; size]) }
+        Answer { status: StatusCode::CREATED, headers: HeaderMap::new(), body: Bytes::from(vec![0; size]), problem: None }
     }
 
     fn slot(name: &str) -> Arc<str> {

@@ -41,7 +41,11 @@ async fn every_route_of_the_api_wants_a_key_before_it_says_anything_else() {
             let path = path.replace('{', "").replace('}', "");
             // Even the body is not looked at.
             let answer = server.send(ask(&method.to_uppercase(), &path, &[], "not json")).await;
-            answer.problem(401, "unauthorized");
+            if method == "head" {
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+            } else {
+                answer.problem(401, "unauthorized");
+            }
             assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"keyport\"", "{method} {path}");
             asked += 1;
         }

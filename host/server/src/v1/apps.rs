@@ -41,7 +41,7 @@ pub(crate) async fn list_apps(
     _key: Platform,
     Query(query): Query<AppsQuery>,
 ) -> Answer<Json<Page<AppSummary>>> {
-    Ok(Json(state.engine().apps(&query.into())?))
+    Ok(Json(state.engine().apps(&query.into()).await?))
 }
 
 /// Get one app
