@@ -1,13 +1,13 @@
 //! Ways to sign in.
 //!
 //! V34 each type has what it needs and nothing that fights the flow · V37 PKCE is off or plain only for a reason · V51 a grant can
-//! be ended, or it says why not.
+//! be ended, or it says why not · V57 headers have legal names, and no request sets what the host fills in.
 
 use super::Checker;
 use super::identity::is_name;
 use crate::model::{
-    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, Revoke,
-    SecretSlot,
+    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, RequestSpec,
+    Revoke, SecretSlot,
 };
 use crate::yaml::places::{child, item};
 
@@ -69,6 +69,34 @@ pub(super) fn check(c: &mut Checker<'_>) {
     }
     for name in m.api.headers.keys() {
         header(c, &child("api.headers", name), name);
+    }
+    if let Some(call) = m.test.call() {
+        request_headers(c, "test.request", &call.request);
+    }
+    for (method, test) in m
+        .auth
+        .iter()
+        .filter_map(|(id, a)| Some((id, a.test()?.call()?)))
+    {
+        request_headers(
+            c,
+            &format!("{}.test.request", child("auth", method)),
+            &test.request,
+        );
+    }
+    for (id, request) in m
+        .actions
+        .iter()
+        .filter_map(|(id, a)| Some((id, a.request.as_ref()?)))
+    {
+        request_headers(c, &format!("{}.request", child("actions", id)), request);
+    }
+    for (id, request) in m
+        .triggers
+        .iter()
+        .filter_map(|(id, t)| Some((id, t.request.as_ref()?)))
+    {
+        request_headers(c, &format!("{}.request", child("triggers", id)), request);
     }
     let slots = m.recipes.iter().map(|(id, r)| ("recipes", id, r.slots()));
     let handles = m
@@ -284,16 +312,37 @@ fn header(c: &mut Checker<'_>, path: &str, name: &str) {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(token) {
-        c.error("V34", path, format!("`{name}` is not a header name"), None);
+        c.error("V57", path, format!("`{name}` is not a header name"), None);
     } else if FORBIDDEN_HEADERS.contains(&lower.as_str())
         || lower.starts_with("proxy-")
         || lower.starts_with("sec-")
     {
         c.error(
-            "V34",
+            "V57",
             path,
             format!("`{name}` cannot be set by a manifest"),
             None,
         );
+    }
+}
+
+/// V57 for the requests that a guest sends: the host refuses what it fills in itself.
+fn request_headers(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
+    let m = c.manifest;
+    for name in request.headers.keys() {
+        let path = child(&child(path, "headers"), name);
+        header(c, &path, name);
+        let lower = name.to_ascii_lowercase();
+        if m.auth
+            .keys()
+            .any(|method| m.reserved_headers(method).contains(&lower))
+        {
+            c.error(
+                "V57",
+                &path,
+                format!("`{name}` is filled in by the host"),
+                Some("remove it here; it comes from `api.headers` or from the way to sign in"),
+            );
+        }
     }
 }
