@@ -232,6 +232,7 @@ impl LoadedApp {
         CallError::BadAnswer { app: self.0.app.clone(), why }
     }
 
+    #[expect(clippy::result_large_err, reason = "made once per call; a box would be in every caller's way")]
     fn json(&self, text: &str, why: &'static str) -> Result<Value, CallError> {
         serde_json::from_str(text).map_err(|_| self.bad_answer(why))
     }

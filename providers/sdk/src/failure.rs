@@ -34,14 +34,14 @@ pub struct Failure {
     pub say: String,
     /// How long the app asks to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// More for machines; `null` if nothing.
-    pub data: Value,
+    /// More for machines; `null` if nothing. Boxed, as most failures have none and every result would carry its size.
+    pub data: Box<Value>,
 }
 
 impl Failure {
     /// A failure of this meaning.
     pub fn new(means: Means, say: impl Into<String>) -> Self {
-        Self { means, code: String::new(), say: say.into(), retry_after_ms: None, data: Value::Null }
+        Self { means, code: String::new(), say: say.into(), retry_after_ms: None, data: Box::new(Value::Null) }
     }
 
     /// The app no longer accepts the sign-in.
@@ -73,6 +73,13 @@ impl Failure {
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = code.into();
+        self
+    }
+
+    /// With more for machines.
+    #[must_use]
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = Box::new(data);
         self
     }
 }
