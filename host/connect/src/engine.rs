@@ -125,24 +125,36 @@ impl Engine {
     ///
     /// When a component does not load or `public_url` cannot be one.
     pub async fn new(parts: EngineParts) -> Result<Engine, ConnectError> {
-        let url = &parts.public_url;
-        if url.cannot_be_a_base() || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        parts.catalogue.load_components(&parts.plugins).await?;
+        Engine::assemble(parts.vault, parts.egress, parts.catalogue, parts.public_url, (parts.clock, parts.entropy), parts.options)
+    }
+
+    /// [`Engine::new`] once the components are loaded.
+    pub(crate) fn assemble(
+        vault: Vault,
+        egress: Egress,
+        catalogue: Catalogue,
+        public_url: Url,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        options: Options,
+    ) -> Result<Engine, ConnectError> {
+        let bare = public_url.path() == "/" && public_url.query().is_none() && public_url.fragment().is_none();
+        if public_url.cannot_be_a_base() || !bare {
             return Err(ConnectError::misconfigured(
                 "bad_public_url",
                 "public_url must be scheme, host and port only, such as https://connect.example.com",
             ));
         }
-        parts.catalogue.load_components(&parts.plugins).await?;
         let (changes, _) = broadcast::channel(1024);
         Ok(Engine {
             inner: Arc::new(Inner {
-                vault: parts.vault,
-                egress: parts.egress,
-                catalogue: parts.catalogue,
-                public_url: parts.public_url,
-                clock: parts.clock,
-                entropy: parts.entropy,
-                options: parts.options,
+                vault,
+                egress,
+                catalogue,
+                public_url,
+                clock,
+                entropy,
+                options,
                 changes,
                 turns: Mutex::default(),
             }),

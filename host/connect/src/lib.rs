@@ -34,6 +34,8 @@ mod key;
 mod record;
 mod session;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod token;
 mod use_;
 pub mod view;

@@ -3,6 +3,7 @@
 //! A manifest that does not hold stops the start with all its findings; nothing of it is run in hope. Components are
 //! loaded when the engine is put together, so that nothing is compiled inside a request.
 
+mod component;
 mod describe;
 
 pub(crate) use describe::logo_url;
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyport_manifest::{AuthMethod, Manifest, Oauth2};
-use keyport_plugin::LoadedApp;
+
+use component::Component;
 
 use crate::error::ConnectError;
 
@@ -42,7 +44,7 @@ pub(crate) struct AppEntry {
     pub(crate) logo: Option<bytes::Bytes>,
     component: Arc<[u8]>,
     /// Set when the engine is put together.
-    loaded: std::sync::OnceLock<LoadedApp>,
+    loaded: std::sync::OnceLock<Component>,
 }
 
 impl AppEntry {
@@ -69,7 +71,7 @@ impl AppEntry {
         self.guest_views.get(method).cloned().unwrap_or_else(|| "{}".into())
     }
 
-    pub(crate) fn component(&self) -> Result<&LoadedApp, ConnectError> {
+    pub(crate) fn component(&self) -> Result<&Component, ConnectError> {
         self.loaded
             .get()
             .ok_or_else(|| ConnectError::internal("not_loaded", format!("the component of {} was not loaded", self.manifest.name)))
@@ -135,9 +137,19 @@ impl Catalogue {
             let loaded = plugins.load(entry.id(), &entry.component).await.map_err(|error| {
                 ConnectError::misconfigured("bad_component", format!("the component of {}: {error}", entry.id()))
             })?;
-            let _ = entry.loaded.set(loaded);
+            // Two engines over one catalogue: the first one's is as good.
+            let _ = entry.loaded.set(Component::Sandboxed(loaded));
         }
         Ok(())
+    }
+
+    /// Puts the manifest's rules, run natively, in the place of every component.
+    #[cfg(test)]
+    pub(crate) fn native(self) -> Self {
+        for entry in self.apps.values() {
+            let _ = entry.loaded.set(Component::Native);
+        }
+        self
     }
 }
 
