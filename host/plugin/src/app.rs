@@ -3,6 +3,8 @@
 //! Each call gets a store of its own and drops it: nothing of one call can be seen by another, and a call that was cut off
 //! in the middle leaves nothing behind that is used again.
 
+#![expect(clippy::result_large_err, reason = "an error is made at most once per call; a box would be in every caller's way")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,7 +234,6 @@ impl LoadedApp {
         CallError::BadAnswer { app: self.0.app.clone(), why }
     }
 
-    #[expect(clippy::result_large_err, reason = "made once per call; a box would be in every caller's way")]
     fn json(&self, text: &str, why: &'static str) -> Result<Value, CallError> {
         serde_json::from_str(text).map_err(|_| self.bad_answer(why))
     }

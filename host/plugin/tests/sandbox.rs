@@ -2,6 +2,8 @@
 //!
 //! One test per way to misbehave; `guests/acts` has an action for each.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may be blunt")]
+
 mod support;
 
 use std::sync::Arc;
