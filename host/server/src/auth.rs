@@ -33,7 +33,10 @@ impl Platform {
             return Ok(Actor::Platform(self.key));
         }
         let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-        let detail = format!("this key lacks the scope {}; make a key that has it", names.join(" or "));
+        let detail = format!(
+            "this key lacks the scope {}; make a key that has it",
+            names.join(" or ")
+        );
         Err(Problem::forbidden("missing_scope", detail))
     }
 
@@ -52,13 +55,17 @@ impl FromRequestParts<ServerState> for Platform {
         }
         let mut given = parts.headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (given.next(), given.next()) else {
-            return Err(Problem::unauthorized("send a platform key: `Authorization: Bearer kp_…`"));
+            return Err(Problem::unauthorized(
+                "send a platform key: `Authorization: Bearer kp_…`",
+            ));
         };
         let secret = value.to_str().ok().and_then(bearer).ok_or_else(|| {
             Problem::unauthorized("the Authorization header must be `Bearer` and a platform key, which starts with kp_")
         })?;
         let key = state.engine().authenticate(secret).await?.ok_or_else(|| {
-            Problem::unauthorized("this platform key is not known, or was revoked; use a current one")
+            Problem::unauthorized(
+                "this platform key is not known, or was revoked; use a current one",
+            )
         })?;
         let platform = Platform { key };
         parts.extensions.insert(platform.clone());
@@ -91,12 +98,18 @@ impl FromRequestParts<ServerState> for PageSession {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, Problem> {
-        let value = cookie::session(&parts.headers, state.public()).ok_or_else(Problem::session_required)?;
-        let session = state.engine().session_by_cookie(&value).await.map_err(|error| match error.status() {
-            // Unknown, expired and closed look the same from outside.
-            401 | 403 | 404 | 410 => Problem::session_required(),
-            _ => Problem::from(error),
-        })?;
+        let value = cookie::session(&parts.headers, state.public())
+            .ok_or_else(Problem::session_required)?;
+        let session =
+            state
+                .engine()
+                .session_by_cookie(&value)
+                .await
+                .map_err(|error| match error.status() {
+                    // Unknown, expired and closed look the same from outside.
+                    401 | 403 | 404 | 410 => Problem::session_required(),
+                    _ => Problem::from(error),
+                })?;
         Ok(Self(session))
     }
 }
@@ -104,7 +117,10 @@ impl FromRequestParts<ServerState> for PageSession {
 impl OptionalFromRequestParts<ServerState> for PageSession {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Option<Self>, Problem> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ServerState,
+    ) -> Result<Option<Self>, Problem> {
         match <Self as FromRequestParts<ServerState>>::from_request_parts(parts, state).await {
             Ok(session) => Ok(Some(session)),
             Err(problem) if problem.code() == "session_required" => Ok(None),

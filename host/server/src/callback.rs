@@ -37,7 +37,10 @@ const FORM_LIMIT: usize = 64 * 1024;
 pub(crate) fn router() -> Router<ServerState> {
     Router::new()
         .route("/page/go/{flow}", get(go))
-        .route("/oauth/callback/{configuration}", get(callback).post(form_post))
+        .route(
+            "/oauth/callback/{configuration}",
+            get(callback).post(form_post),
+        )
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
 }
 
@@ -47,14 +50,17 @@ async fn go(
     session: Option<PageSession>,
     Path(flow): Path<String>,
 ) -> Result<Response, Problem> {
-    let Some(session) = session else { return Ok(end_of_sign_in(None, Some("session_required"))) };
+    let Some(session) = session else {
+        return Ok(end_of_sign_in(None, Some("session_required")));
+    };
     let going = match state.engine().go(&session.0, &flow).await {
         Ok(going) => going,
         Err(error) => return Ok(end_of_sign_in(None, Some(error.code()))),
     };
     let name = cookie::host_bound(state.public(), &going.cookie_name);
     let max_age = u32::try_from(going.max_age_seconds).unwrap_or(u32::MAX);
-    let cookie = cookie::set(state.public(), &name, going.cookie_value.expose(), max_age).ok_or_else(Problem::internal)?;
+    let cookie = cookie::set(state.public(), &name, going.cookie_value.expose(), max_age)
+        .ok_or_else(Problem::internal)?;
     let mut response = see_other(&going.authorize_url)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -77,7 +83,10 @@ async fn callback(
         params = kept;
     }
     let browser = |name: &str| cookie::read(&headers, &cookie::host_bound(state.public(), name));
-    let outcome = state.engine().callback(&configuration, params, &browser).await;
+    let outcome = state
+        .engine()
+        .callback(&configuration, params, &browser)
+        .await;
     finish(&state, outcome)
 }
 
@@ -89,25 +98,52 @@ async fn form_post(
     form: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Problem> {
     let form = form.map_err(|_| Problem::too_large(FORM_LIMIT))?;
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media_type.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_form", "an app posts its answer here as a form"));
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !media_type
+        .to_ascii_lowercase()
+        .starts_with("application/x-www-form-urlencoded")
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_a_form",
+            "an app posts its answer here as a form",
+        ));
     }
-    let ticket = state.tickets().keep(pairs(&form), Instant::now()).map_err(|_| Problem::internal())?;
+    let ticket = state
+        .tickets()
+        .keep(pairs(&form), Instant::now())
+        .map_err(|_| Problem::internal())?;
     // The configuration's id comes from the address; it is encoded again, so it can't become another one.
     let segment: String = url::form_urlencoded::byte_serialize(configuration.as_bytes()).collect();
     see_other(&format!("/oauth/callback/{segment}?{TICKET}={ticket}"))
 }
 
 fn finish(state: &ServerState, outcome: CallbackOutcome) -> Result<Response, Problem> {
-    let CallbackOutcome { flow, next, error, clear_cookie } = outcome;
+    let CallbackOutcome {
+        flow,
+        next,
+        error,
+        clear_cookie,
+    } = outcome;
     let refused = error.as_ref().map(|error| error.code.as_str());
     let mut response = match next {
         CallbackNext::Redirect(to) => see_other(&to)?,
-        CallbackNext::ClosePopup => end_of_sign_in(flow.as_ref().map(|flow| flow.id.as_str()), refused),
+        CallbackNext::ClosePopup => {
+            end_of_sign_in(flow.as_ref().map(|flow| flow.id.as_str()), refused)
+        }
         CallbackNext::Neutral => end_of_sign_in(None, Some(refused.unwrap_or("unknown_sign_in"))),
     };
-    let cleared = clear_cookie.map(|name| cookie::set(state.public(), &cookie::host_bound(state.public(), &name), "", 0));
+    let cleared = clear_cookie.map(|name| {
+        cookie::set(
+            state.public(),
+            &cookie::host_bound(state.public(), &name),
+            "",
+            0,
+        )
+    });
     if let Some(Some(cookie)) = cleared {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

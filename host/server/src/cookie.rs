@@ -20,12 +20,20 @@ pub const SESSION_MAX_AGE: u32 = 8 * 60 * 60;
 
 /// Name of the session cookie for this `public_url`.
 pub fn session_name(public: &PublicUrl) -> &'static str {
-    if public.is_secure() { SESSION_HOST_COOKIE } else { SESSION_DEV_COOKIE }
+    if public.is_secure() {
+        SESSION_HOST_COOKIE
+    } else {
+        SESSION_DEV_COOKIE
+    }
 }
 
 /// Name under which a cookie of ours is set that the engine calls `name`: `__Host-` goes before it under https.
 pub fn host_bound(public: &PublicUrl, name: &str) -> String {
-    if public.is_secure() { format!("__Host-{name}") } else { name.to_owned() }
+    if public.is_secure() {
+        format!("__Host-{name}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The session cookie's value, if the browser sent exactly one.
@@ -69,12 +77,16 @@ pub fn clear_session(public: &PublicUrl) -> Option<HeaderValue> {
 /// (RFC 6265, section 4.1.1).
 pub fn set(public: &PublicUrl, name: &str, value: &str, max_age: u32) -> Option<HeaderValue> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let octet = |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+    let octet =
+        |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
     if name.is_empty() || !name.bytes().all(token) || !value.bytes().all(octet) {
         return None;
     }
     let secure = if public.is_secure() { "; Secure" } else { "" };
-    HeaderValue::from_str(&format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")).ok()
+    HeaderValue::from_str(&format!(
+        "{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}"
+    ))
+    .ok()
 }
 
 #[cfg(test)]
@@ -92,28 +104,49 @@ mod tests {
     #[test]
     fn under_https_the_session_cookie_is_host_bound_and_secure() {
         let cookie = set_session(&public("https://keyport.example"), "abc").unwrap();
-        assert_eq!(cookie, "__Host-kp=abc; Path=/; Max-Age=28800; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(
+            cookie,
+            "__Host-kp=abc; Path=/; Max-Age=28800; HttpOnly; SameSite=Lax; Secure"
+        );
     }
 
     #[test]
     fn a_development_cookie_means_nothing_to_a_real_host() {
         let dev = public("http://localhost:4700");
-        assert!(set_session(&dev, "abc").unwrap().to_str().unwrap().starts_with("kp_dev=abc;"));
+        assert!(
+            set_session(&dev, "abc")
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("kp_dev=abc;")
+        );
         assert_eq!(session(&sent("kp_dev=abc"), &dev).as_deref(), Some("abc"));
-        assert_eq!(session(&sent("kp_dev=abc"), &public("https://keyport.example")), None);
+        assert_eq!(
+            session(&sent("kp_dev=abc"), &public("https://keyport.example")),
+            None
+        );
     }
 
     #[test]
     fn a_planted_second_cookie_of_the_same_name_counts_as_none() {
         let host = public("https://keyport.example");
-        assert_eq!(session(&sent("a=1; __Host-kp=mine; b=2"), &host).as_deref(), Some("mine"));
-        assert_eq!(session(&sent("__Host-kp=mine; __Host-kp=theirs"), &host), None);
+        assert_eq!(
+            session(&sent("a=1; __Host-kp=mine; b=2"), &host).as_deref(),
+            Some("mine")
+        );
+        assert_eq!(
+            session(&sent("__Host-kp=mine; __Host-kp=theirs"), &host),
+            None
+        );
     }
 
     #[test]
     fn a_value_can_not_add_attributes_or_header_lines() {
         for value in ["a; Domain=example", "a\r\nx: y", "a,b", "a\"b"] {
-            assert!(set_session(&public("https://keyport.example"), value).is_none(), "{value:?}");
+            assert!(
+                set_session(&public("https://keyport.example"), value).is_none(),
+                "{value:?}"
+            );
         }
     }
 }

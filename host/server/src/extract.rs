@@ -53,10 +53,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
-            let detail = format!("{}; see /docs for this operation's parameters", lower_first(&rejection.body_text()));
-            Problem::bad_request(redact(&detail))
-        })
+        axum::extract::Query::<T>::try_from_uri(&parts.uri)
+            .map(|query| Self(query.0))
+            .map_err(|rejection| {
+                let detail = format!(
+                    "{}; see /docs for this operation's parameters",
+                    lower_first(&rejection.body_text())
+                );
+                Problem::bad_request(redact(&detail))
+            })
     }
 }
 
@@ -69,7 +74,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(path) => Ok(Self(path.0)),
-            Err(_) => Err(Problem::bad_request("this address holds something that can't be read; check its encoding")),
+            Err(_) => Err(Problem::bad_request(
+                "this address holds something that can't be read; check its encoding",
+            )),
         }
     }
 }
@@ -88,14 +95,22 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self(None));
+        };
         match value.to_str().map(str::trim) {
             Ok("*") => Ok(Self(None)),
-            Ok(tag) if tag.contains(',') => Err(Problem::bad_request("If-Match takes one etag here; send the one you read")),
+            Ok(tag) if tag.contains(',') => Err(Problem::bad_request(
+                "If-Match takes one etag here; send the one you read",
+            )),
             // A weak tag never matches under If-Match (RFC 9110, 13.1.1), but only proxies that compress make
             // ours weak, so it counts as what it was.
-            Ok(tag) => Ok(Self(Some(tag.trim_start_matches("W/").trim_matches('"').to_owned()))),
-            Err(_) => Err(Problem::bad_request("If-Match must be the etag as you read it")),
+            Ok(tag) => Ok(Self(Some(
+                tag.trim_start_matches("W/").trim_matches('"').to_owned(),
+            ))),
+            Err(_) => Err(Problem::bad_request(
+                "If-Match must be the etag as you read it",
+            )),
         }
     }
 }
@@ -108,7 +123,9 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
         .map(|value| value.trim().to_ascii_lowercase())
         .unwrap_or_default();
     // A form from another site can't be sent with this media type without asking first (CORS preflight).
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+    if essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    {
         return Ok(());
     }
     Err(Problem::new(
@@ -120,7 +137,9 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 pub(crate) fn unreadable(rejection: BytesRejection) -> Problem {
     match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Problem::too_large(JSON_LIMIT),
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Problem::too_large(JSON_LIMIT)
+        }
         _ => Problem::bad_request("the request body ended early; send it again"),
     }
 }
@@ -133,22 +152,38 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 fn describe(error: &serde_json::Error) -> Problem {
     let text = redact(&lower_first(&error.to_string()));
     if error.is_data() {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_shape", format!("the body does not fit: {text}"))
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong_shape",
+            format!("the body does not fit: {text}"),
+        )
     } else {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is not JSON: {text}"))
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_json",
+            format!("the body is not JSON: {text}"),
+        )
     }
 }
 
 /// Takes out what stands in double quotes: serde quotes string values so, and names in backticks.
 fn redact(text: &str) -> String {
-    let (Some(first), Some(last)) = (text.find('"'), text.rfind('"')) else { return text.to_owned() };
-    let (before, after) = (text.get(..first).unwrap_or_default(), text.get(last + 1..).unwrap_or_default());
+    let (Some(first), Some(last)) = (text.find('"'), text.rfind('"')) else {
+        return text.to_owned();
+    };
+    let (before, after) = (
+        text.get(..first).unwrap_or_default(),
+        text.get(last + 1..).unwrap_or_default(),
+    );
     format!("{}{after}", before.trim_end()).replace("invalid type: string,", "found a string here,")
 }
 
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_lowercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -171,18 +206,27 @@ mod tests {
     fn a_secret_in_the_wrong_place_is_not_repeated_in_the_error() {
         let text = detail(r#"{"count": "sk_live_\"canary\" and more"}"#);
         assert!(!text.contains("canary") && !text.contains("more"), "{text}");
-        assert!(text.contains("found a string here, expected u32 at line 1"), "{text}");
+        assert!(
+            text.contains("found a string here, expected u32 at line 1"),
+            "{text}"
+        );
     }
 
     #[test]
     fn an_unknown_field_is_named() {
         let text = detail(r#"{"count": 1, "cuont": 2}"#);
-        assert!(text.contains("wrong_shape") && text.contains("unknown field `cuont`"), "{text}");
+        assert!(
+            text.contains("wrong_shape") && text.contains("unknown field `cuont`"),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_is_not_json_says_where() {
         let text = detail("{\"count\": ");
-        assert!(text.contains("bad_json") && text.contains("line 1 column"), "{text}");
+        assert!(
+            text.contains("bad_json") && text.contains("line 1 column"),
+            "{text}"
+        );
     }
 }

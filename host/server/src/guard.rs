@@ -28,8 +28,15 @@ pub struct Peer(pub SocketAddr);
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Lets a request in only if it names this host.
-pub async fn host(State(state): State<ServerState>, request: Request, next: Next) -> Result<Response, Problem> {
-    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+pub async fn host(
+    State(state): State<ServerState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let local = request
+        .extensions()
+        .get::<Peer>()
+        .is_some_and(|peer| peer.0.ip().is_loopback());
     let probe = local && PROBES.contains(&request.uri().path());
     if !probe && !names_us(state.public(), request.uri(), request.headers()) {
         return Err(Problem::new(
@@ -48,7 +55,10 @@ pub async fn host(State(state): State<ServerState>, request: Request, next: Next
 fn names_us(public: &PublicUrl, uri: &Uri, headers: &HeaderMap) -> bool {
     let mut named = false;
     let authority = uri.authority().map(|authority| authority.as_str());
-    let hosts = headers.get_all(header::HOST).iter().map(|value| value.to_str().unwrap_or_default());
+    let hosts = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(|value| value.to_str().unwrap_or_default());
     for name in authority.into_iter().chain(hosts) {
         if !public.is_host(name) {
             return false;
@@ -59,7 +69,11 @@ fn names_us(public: &PublicUrl, uri: &Uri, headers: &HeaderMap) -> bool {
 }
 
 /// Lets a request that changes something in only if a page of ours made it.
-pub async fn same_origin(State(state): State<ServerState>, request: Request, next: Next) -> Result<Response, Problem> {
+pub async fn same_origin(
+    State(state): State<ServerState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && !from_us(state.public(), request.headers()) {
         return Err(Problem::forbidden(
@@ -89,15 +103,33 @@ mod tests {
     }
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+        values
+            .iter()
+            .map(|value| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
     fn a_request_that_names_two_hosts_is_for_neither() {
-        let (bare, absolute) = (Uri::from_static("/v1/apps"), Uri::from_static("https://evil.example/v1/apps"));
-        assert!(names_us(&public(), &bare, &headers(header::HOST, &["keyport.example"])));
-        assert!(!names_us(&public(), &bare, &headers(header::HOST, &["keyport.example", "evil.example"])));
-        assert!(!names_us(&public(), &absolute, &headers(header::HOST, &["keyport.example"])));
+        let (bare, absolute) = (
+            Uri::from_static("/v1/apps"),
+            Uri::from_static("https://evil.example/v1/apps"),
+        );
+        assert!(names_us(
+            &public(),
+            &bare,
+            &headers(header::HOST, &["keyport.example"])
+        ));
+        assert!(!names_us(
+            &public(),
+            &bare,
+            &headers(header::HOST, &["keyport.example", "evil.example"])
+        ));
+        assert!(!names_us(
+            &public(),
+            &absolute,
+            &headers(header::HOST, &["keyport.example"])
+        ));
         assert!(!names_us(&public(), &bare, &HeaderMap::new()));
     }
 
@@ -111,7 +143,11 @@ mod tests {
             (&[], false),
             (&["https://keyport.example", "https://evil.example"], false),
         ] {
-            assert_eq!(from_us(&public(), &headers(header::ORIGIN, origins)), ours, "{origins:?}");
+            assert_eq!(
+                from_us(&public(), &headers(header::ORIGIN, origins)),
+                ours,
+                "{origins:?}"
+            );
         }
     }
 }

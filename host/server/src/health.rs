@@ -17,13 +17,27 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// The process answers and its store does.
 pub(crate) async fn readyz(State(state): State<ServerState>) -> Result<&'static str, Problem> {
-    state.engine().events(None, None, Some(1)).await.map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store does not answer; the logs say why")
-    })?;
+    state
+        .engine()
+        .events(None, None, Some(1))
+        .await
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_ready",
+                "the store does not answer; the logs say why",
+            )
+        })?;
     Ok("ready\n")
 }
 
 /// Prometheus counters.
 pub(crate) async fn metrics(State(state): State<ServerState>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics().render())
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        state.metrics().render(),
+    )
 }

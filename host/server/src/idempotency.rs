@@ -74,7 +74,7 @@ struct Answer {
 /// What to do with a request under a key.
 enum Decision {
     Run,
-    Replay(Answer),
+    Replay(Box<Answer>),
     Running,
     Different,
 }
@@ -85,10 +85,20 @@ impl Idempotency {
         kept.expire(now);
         match kept.entries.get(slot) {
             Some(entry) if entry.fingerprint != fingerprint => Decision::Different,
-            Some(Entry { answer: Some(answer), .. }) => Decision::Replay(answer.clone()),
+            Some(Entry {
+                answer: Some(answer),
+                ..
+            }) => Decision::Replay(Box::new(answer.clone())),
             Some(_) => Decision::Running,
             None => {
-                kept.entries.insert(slot.clone(), Entry { fingerprint, since: now, answer: None });
+                kept.entries.insert(
+                    slot.clone(),
+                    Entry {
+                        fingerprint,
+                        since: now,
+                        answer: None,
+                    },
+                );
                 kept.order.push_back(slot.clone());
                 Decision::Run
             }
@@ -114,7 +124,10 @@ impl Idempotency {
 impl Kept {
     fn expire(&mut self, now: Instant) {
         while let Some(oldest) = self.order.front().cloned() {
-            let old = self.entries.get(&oldest).is_none_or(|entry| now.duration_since(entry.since) > LIFETIME);
+            let old = self
+                .entries
+                .get(&oldest)
+                .is_none_or(|entry| now.duration_since(entry.since) > LIFETIME);
             if !old && self.order.len() < ENTRIES && self.bytes <= BYTES {
                 break;
             }
@@ -125,7 +138,9 @@ impl Kept {
 
     fn drop_entry(&mut self, slot: &str) {
         if let Some(entry) = self.entries.remove(slot) {
-            self.bytes = self.bytes.saturating_sub(entry.answer.map_or(0, |answer| answer.body.len()));
+            self.bytes = self
+                .bytes
+                .saturating_sub(entry.answer.map_or(0, |answer| answer.body.len()));
         }
     }
 }
@@ -146,8 +161,16 @@ impl Drop for Running<'_> {
 }
 
 /// The layer for routes that take the header. Anything but POST, and a POST without it, passes.
-pub async fn idempotent(State(state): State<ServerState>, request: Request, next: Next) -> Result<Response, Problem> {
-    let Some(key) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else {
+pub async fn idempotent(
+    State(state): State<ServerState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let Some(key) = request
+        .headers()
+        .get(KEY)
+        .filter(|_| request.method() == Method::POST)
+    else {
         return Ok(next.run(request).await);
     };
     let key = valid(key)?;
@@ -160,8 +183,11 @@ pub async fn idempotent(State(state): State<ServerState>, request: Request, next
 
     let slot: Arc<str> = format!("{}\n{key}", platform.id()).into();
     let fingerprint = fingerprint(&path, &body);
-    match state.idempotency().begin(&slot, fingerprint, Instant::now()) {
-        Decision::Replay(answer) => Ok(replay(answer)),
+    match state
+        .idempotency()
+        .begin(&slot, fingerprint, Instant::now())
+    {
+        Decision::Replay(answer) => Ok(replay(*answer)),
         Decision::Running => Err(Problem::new(
             StatusCode::CONFLICT,
             "idempotency_running",
@@ -180,15 +206,25 @@ pub async fn idempotent(State(state): State<ServerState>, request: Request, next
     }
 }
 
-async fn run(state: &ServerState, slot: Arc<str>, answer: impl Future<Output = Response>) -> Result<Response, Problem> {
-    let mut running = Running { idempotency: state.idempotency(), slot, answered: false };
+async fn run(
+    state: &ServerState,
+    slot: Arc<str>,
+    answer: impl Future<Output = Response>,
+) -> Result<Response, Problem> {
+    let mut running = Running {
+        idempotency: state.idempotency(),
+        slot,
+        answered: false,
+    };
     let response = answer.await;
     if !keeps(response.status()) {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
     // Answers on these routes are JSON that is in memory already; the limit is not reached.
-    let Ok(body) = to_bytes(body, 16 * ANSWER).await else { return Err(Problem::internal()) };
+    let Ok(body) = to_bytes(body, 16 * ANSWER).await else {
+        return Err(Problem::internal());
+    };
     if body.len() <= ANSWER {
         let answer = Answer {
             status: parts.status,
@@ -203,13 +239,19 @@ async fn run(state: &ServerState, slot: Arc<str>, answer: impl Future<Output = R
 }
 
 fn keeps(status: StatusCode) -> bool {
-    let again = [StatusCode::TOO_MANY_REQUESTS, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+    let again = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+    ];
     !status.is_server_error() && !again.contains(&status)
 }
 
 fn replay(answer: Answer) -> Response {
     let mut response = (answer.status, answer.headers, answer.body).into_response();
-    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert(REPLAYED, HeaderValue::from_static("true"));
     if let Some(problem) = answer.problem {
         response.extensions_mut().insert(problem);
     }
@@ -219,7 +261,9 @@ fn replay(answer: Answer) -> Response {
 fn valid(key: &HeaderValue) -> Result<String, Problem> {
     let text = key.to_str().unwrap_or_default().trim().trim_matches('"');
     if text.is_empty() || text.len() > 255 {
-        return Err(Problem::bad_request("Idempotency-Key must be 1 to 255 printable characters, such as a UUID"));
+        return Err(Problem::bad_request(
+            "Idempotency-Key must be 1 to 255 printable characters, such as a UUID",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -237,7 +281,12 @@ mod tests {
     use super::*;
 
     fn answer(size: usize) -> Answer {
-        Answer { status: StatusCode::CREATED, headers: HeaderMap::new(), body: Bytes::from(vec![0; size]), problem: None }
+        Answer {
+            status: StatusCode::CREATED,
+            headers: HeaderMap::new(),
+            body: Bytes::from(vec![0; size]),
+            problem: None,
+        }
     }
 
     fn slot(name: &str) -> Arc<str> {
@@ -249,9 +298,15 @@ mod tests {
         let (memory, now) = (Idempotency::default(), Instant::now());
         let one = fingerprint("/v1/sessions", b"{}");
         assert!(matches!(memory.begin(&slot("a"), one, now), Decision::Run));
-        assert!(matches!(memory.begin(&slot("a"), one, now), Decision::Running));
+        assert!(matches!(
+            memory.begin(&slot("a"), one, now),
+            Decision::Running
+        ));
         memory.finish(&slot("a"), answer(1));
-        assert!(matches!(memory.begin(&slot("a"), one, now), Decision::Replay(_)));
+        assert!(matches!(
+            memory.begin(&slot("a"), one, now),
+            Decision::Replay(_)
+        ));
     }
 
     #[test]
@@ -259,8 +314,14 @@ mod tests {
         let (memory, now) = (Idempotency::default(), Instant::now());
         let one = fingerprint("/v1/sessions", b"{}");
         memory.begin(&slot("a"), one, now);
-        for other in [fingerprint("/v1/sessions", b"[]"), fingerprint("/v1/connections", b"{}")] {
-            assert!(matches!(memory.begin(&slot("a"), other, now), Decision::Different));
+        for other in [
+            fingerprint("/v1/sessions", b"[]"),
+            fingerprint("/v1/connections", b"{}"),
+        ] {
+            assert!(matches!(
+                memory.begin(&slot("a"), other, now),
+                Decision::Different
+            ));
         }
     }
 
@@ -270,7 +331,10 @@ mod tests {
         memory.begin(&slot("a"), [0; 32], now);
         memory.finish(&slot("a"), answer(1));
         let later = now + LIFETIME + Duration::from_secs(1);
-        assert!(matches!(memory.begin(&slot("a"), [0; 32], later), Decision::Run));
+        assert!(matches!(
+            memory.begin(&slot("a"), [0; 32], later),
+            Decision::Run
+        ));
     }
 
     #[test]
@@ -293,7 +357,14 @@ mod tests {
     fn a_handler_that_panics_leaves_the_key_free() {
         let (memory, now) = (Idempotency::default(), Instant::now());
         memory.begin(&slot("a"), [0; 32], now);
-        drop(Running { idempotency: &memory, slot: slot("a"), answered: false });
-        assert!(matches!(memory.begin(&slot("a"), [0; 32], now), Decision::Run));
+        drop(Running {
+            idempotency: &memory,
+            slot: slot("a"),
+            answered: false,
+        });
+        assert!(matches!(
+            memory.begin(&slot("a"), [0; 32], now),
+            Decision::Run
+        ));
     }
 }

@@ -64,12 +64,17 @@ pub use state::{PublicUrl, PublicUrlError, ServerState};
 /// [`serve`] listens with it; tests call it directly. Without [`guard::Peer`] in a request's extensions, the caller
 /// counts as one from another machine.
 pub fn router(state: ServerState) -> Router {
-    let (api, document) = OpenApiRouter::with_openapi(openapi::base()).merge(v1::router(&state)).split_for_parts();
+    let (api, document) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(v1::router(&state))
+        .split_for_parts();
     let document: axum::body::Bytes = document.to_json().unwrap_or_default().into();
     let pages = pages::router()
         .layer(from_fn_with_state(state.clone(), guard::same_origin))
         .layer(DefaultBodyLimit::max(extract::JSON_LIMIT));
-    let json = [(http::header::CONTENT_TYPE, "application/json"), (http::header::CACHE_CONTROL, "no-cache")];
+    let json = [
+        (http::header::CONTENT_TYPE, "application/json"),
+        (http::header::CACHE_CONTROL, "no-cache"),
+    ];
     let routes = api
         .merge(pages)
         .merge(callback::router())

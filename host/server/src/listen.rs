@@ -47,7 +47,9 @@ pub enum ListenError {
         reason: String,
     },
     /// Certificate and key are each readable but can't be used together.
-    #[error("this certificate and key can't be used together: {0}; check that the key belongs to the first certificate")]
+    #[error(
+        "this certificate and key can't be used together: {0}; check that the key belongs to the first certificate"
+    )]
     Pair(String),
     /// The socket failed.
     #[error("can't listen: {0}")]
@@ -74,18 +76,34 @@ pub struct Tls {
 impl Tls {
     /// Reads a certificate chain and its private key (PKCS#8, PKCS#1 or SEC1) from PEM files.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, ListenError> {
-        let pem = |what: &'static str, path: &Path, reason: String| ListenError::Pem { what, path: path.to_owned(), reason };
-        let bad_chain = |error: rustls_pki_types::pem::Error| pem("certificate", certificate, pem_reason(&error));
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_file_iter(certificate).map_err(bad_chain)?.collect::<Result<_, _>>().map_err(bad_chain)?;
+        let pem = |what: &'static str, path: &Path, reason: String| ListenError::Pem {
+            what,
+            path: path.to_owned(),
+            reason,
+        };
+        let bad_chain = |error: rustls_pki_types::pem::Error| {
+            pem("certificate", certificate, pem_reason(&error))
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+            .map_err(bad_chain)?
+            .collect::<Result<_, _>>()
+            .map_err(bad_chain)?;
         if chain.is_empty() {
-            return Err(pem("certificate", certificate, "there is none in it".to_owned()));
+            return Err(pem(
+                "certificate",
+                certificate,
+                "there is none in it".to_owned(),
+            ));
         }
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem("private key", key, pem_reason(&error)))?;
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| pem("private key", key, pem_reason(&error)))?;
         Self::new(chain, key)
     }
 
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, ListenError> {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, ListenError> {
         let mut provider = aws_lc_rs::default_provider();
         provider.cipher_suites.sort_by_key(strength);
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -94,7 +112,9 @@ impl Tls {
             .map_err(|error| ListenError::Pair(error.to_string()))?;
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self {
+            config: Arc::new(config),
+        })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
@@ -126,14 +146,21 @@ mod tests {
     use super::*;
 
     fn listen(address: &str, behind_proxy: bool) -> Listen {
-        Listen { address: address.parse().unwrap(), tls: None, behind_proxy }
+        Listen {
+            address: address.parse().unwrap(),
+            tls: None,
+            behind_proxy,
+        }
     }
 
     #[test]
     fn a_clear_bind_beyond_loopback_is_refused_and_says_the_ways_out() {
         for open in ["0.0.0.0:4700", "192.168.1.2:80", "[::]:4700"] {
             let said = listen(open, false).check().unwrap_err().to_string();
-            assert!(said.contains("--behind-proxy") && said.contains("tls.certificate"), "{said}");
+            assert!(
+                said.contains("--behind-proxy") && said.contains("tls.certificate"),
+                "{said}"
+            );
             assert!(listen(open, true).check().is_ok());
         }
         for closed in ["127.0.0.1:0", "[::1]:4700", "[::ffff:127.0.0.1]:1"] {
@@ -145,15 +172,32 @@ mod tests {
     fn aes_256_comes_before_everything_else() {
         let mut suites = aws_lc_rs::ALL_CIPHER_SUITES.to_vec();
         suites.sort_by_key(strength);
-        let names: Vec<_> = suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
-        let first_other = names.iter().position(|name| !name.contains("AES_256")).unwrap();
+        let names: Vec<_> = suites
+            .iter()
+            .map(|suite| format!("{:?}", suite.suite()))
+            .collect();
+        let first_other = names
+            .iter()
+            .position(|name| !name.contains("AES_256"))
+            .unwrap();
         assert_eq!(first_other, 3, "{names:?}");
-        assert!(names[first_other..].iter().all(|name| !name.contains("AES_256")), "{names:?}");
+        assert!(
+            names[first_other..]
+                .iter()
+                .all(|name| !name.contains("AES_256")),
+            "{names:?}"
+        );
     }
 
     #[test]
     fn a_missing_certificate_names_the_file() {
-        let said = Tls::from_files(Path::new("/nowhere/cert.pem"), Path::new("/nowhere/key.pem")).err().unwrap().to_string();
+        let said = Tls::from_files(
+            Path::new("/nowhere/cert.pem"),
+            Path::new("/nowhere/key.pem"),
+        )
+        .err()
+        .unwrap()
+        .to_string();
         assert!(said.contains("/nowhere/cert.pem"), "{said}");
     }
 }

@@ -19,9 +19,16 @@ pub(crate) async fn logo(
     let svg = state.engine().logo(&app)?;
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'; style-src 'unsafe-inline'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+        ),
         (header::CACHE_CONTROL, "public, max-age=3600"),
     ];
     // The platform's own page may show the logo beside its button.
-    Ok((headers, [("cross-origin-resource-policy", "cross-origin")], svg))
+    Ok((
+        headers,
+        [("cross-origin-resource-policy", "cross-origin")],
+        svg,
+    ))
 }

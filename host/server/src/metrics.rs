@@ -45,7 +45,11 @@ pub(crate) fn method_label(method: &Method) -> &'static str {
 impl Metrics {
     /// Counts one answer. `route` is a template such as `/v1/connections/{id}`, never a path.
     pub(crate) fn answered(&self, route: &str, method: &Method, status: u16, took: Duration) {
-        let labels = Labels { route: route.to_owned(), method: method_label(method), status };
+        let labels = Labels {
+            route: route.to_owned(),
+            method: method_label(method),
+            status,
+        };
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let sums = answered.entry(labels).or_default();
         sums.count += 1;
@@ -62,10 +66,22 @@ impl Metrics {
             "# HELP keyport_http_request_seconds_total Time until the answer's headers.\n\
              # TYPE keyport_http_request_seconds_total counter\n",
         );
-        for (Labels { route, method, status }, sums) in answered.iter() {
+        for (
+            Labels {
+                route,
+                method,
+                status,
+            },
+            sums,
+        ) in answered.iter()
+        {
             let labels = format!("{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}");
             let _ = writeln!(count, "keyport_http_requests_total{labels} {}", sums.count);
-            let _ = writeln!(seconds, "keyport_http_request_seconds_total{labels} {:.6}", sums.seconds);
+            let _ = writeln!(
+                seconds,
+                "keyport_http_request_seconds_total{labels} {:.6}",
+                sums.seconds
+            );
         }
         count + &seconds
     }
@@ -81,11 +97,27 @@ mod tests {
         let took = Duration::from_millis(250);
         metrics.answered("/v1/apps/{app}", &Method::GET, 200, took);
         metrics.answered("/v1/apps/{app}", &Method::GET, 200, took);
-        metrics.answered("/v1/apps/{app}", &Method::from_bytes(b"BREW").unwrap(), 405, took);
+        metrics.answered(
+            "/v1/apps/{app}",
+            &Method::from_bytes(b"BREW").unwrap(),
+            405,
+            took,
+        );
         let page = metrics.render();
         let get = "{route=\"/v1/apps/{app}\",method=\"GET\",status=\"200\"}";
-        assert!(page.contains(&format!("keyport_http_requests_total{get} 2\n")), "{page}");
-        assert!(page.contains(&format!("keyport_http_request_seconds_total{get} 0.500000\n")), "{page}");
-        assert!(page.contains("method=\"other\",status=\"405\"} 1\n"), "{page}");
+        assert!(
+            page.contains(&format!("keyport_http_requests_total{get} 2\n")),
+            "{page}"
+        );
+        assert!(
+            page.contains(&format!(
+                "keyport_http_request_seconds_total{get} 0.500000\n"
+            )),
+            "{page}"
+        );
+        assert!(
+            page.contains("method=\"other\",status=\"405\"} 1\n"),
+            "{page}"
+        );
     }
 }

@@ -22,7 +22,8 @@ use crate::state::{PublicUrl, ServerState};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The policy of every answer that does not bring its own: nothing may run, load, frame or be sent.
-pub const DEFAULT_CSP: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+pub const DEFAULT_CSP: &str =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// The id of the request that is being answered.
 #[derive(Debug, Clone)]
@@ -33,14 +34,23 @@ impl RequestId {
     fn of(headers: &HeaderMap) -> Self {
         let plain = |value: &&HeaderValue| {
             let bytes = value.as_bytes();
-            (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+            (1..=64).contains(&bytes.len())
+                && bytes
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
         };
         let given = headers.get(REQUEST_ID).filter(plain).cloned();
-        Self(given.or_else(Self::random).unwrap_or_else(|| HeaderValue::from_static("req_unknown")))
+        Self(
+            given
+                .or_else(Self::random)
+                .unwrap_or_else(|| HeaderValue::from_static("req_unknown")),
+        )
     }
 
     fn random() -> Option<HeaderValue> {
-        crate::random_id("req_").ok().and_then(|id| HeaderValue::from_str(&id).ok())
+        crate::random_id("req_")
+            .ok()
+            .and_then(|id| HeaderValue::from_str(&id).ok())
     }
 
     /// As text.
@@ -50,11 +60,18 @@ impl RequestId {
 }
 
 /// The outermost layer.
-pub async fn observe(State(state): State<ServerState>, mut request: Request, next: Next) -> Response {
+pub async fn observe(
+    State(state): State<ServerState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".into(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".into(), |path| path.as_str().to_owned());
     request.extensions_mut().insert(id.clone());
 
     let mut response = finish_problem(next.run(request).await, &id);
@@ -64,31 +81,51 @@ pub async fn observe(State(state): State<ServerState>, mut request: Request, nex
     let (status, took) = (response.status().as_u16(), started.elapsed());
     state.metrics().answered(&route, &method, status, took);
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(method = method_label(&method), route, status, ms, request_id = id.as_str(), "answered");
+    tracing::info!(
+        method = method_label(&method),
+        route,
+        status,
+        ms,
+        request_id = id.as_str(),
+        "answered"
+    );
     response
 }
 
 /// Writes a problem again, now with the request's id. Headers that were added to it stay (`Allow`).
 fn finish_problem(response: Response, id: &RequestId) -> Response {
-    let Some(problem) = response.extensions().get::<Problem>().cloned() else { return response };
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
     let (mut parts, _) = response.into_parts();
     let (rendered, body) = problem.render(Some(id.as_str())).into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.extend(rendered.headers.into_iter().filter_map(|(name, value)| Some((name?, value))).collect::<HeaderMap>());
+    parts.headers.extend(
+        rendered
+            .headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)))
+            .collect::<HeaderMap>(),
+    );
     Response::from_parts(parts, body)
 }
 
 /// Adds what is missing. A route that brings its own value keeps it.
 fn secure(headers: &mut HeaderMap, public: &PublicUrl) {
     let mut default = |name: HeaderName, value: &'static str| {
-        headers.entry(name).or_insert_with(|| HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from_static(value));
     };
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::X_FRAME_OPTIONS, "DENY");
     default(header::REFERRER_POLICY, "no-referrer");
     default(header::CONTENT_SECURITY_POLICY, DEFAULT_CSP);
     default(header::CACHE_CONTROL, "no-store");
-    default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    default(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
     default(
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -119,7 +156,10 @@ mod tests {
     fn a_route_keeps_the_policy_that_it_brings() {
         let own = HeaderValue::from_static("default-src 'self'");
         let mut headers = HeaderMap::from_iter([(header::CONTENT_SECURITY_POLICY, own.clone())]);
-        secure(&mut headers, &PublicUrl::new(&"https://a.example".parse().unwrap()).unwrap());
+        secure(
+            &mut headers,
+            &PublicUrl::new(&"https://a.example".parse().unwrap()).unwrap(),
+        );
         assert_eq!(headers[header::CONTENT_SECURITY_POLICY], own);
         assert_eq!(headers[header::X_FRAME_OPTIONS], "DENY");
         assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));

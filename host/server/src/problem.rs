@@ -68,7 +68,11 @@ pub struct ProblemView<'a> {
 
 impl Problem {
     /// A problem with a code of its own. `detail` is read by people and says what to do.
-    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         Self {
             status,
@@ -176,10 +180,16 @@ impl Problem {
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keyport\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"keyport\""),
+            );
         }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -199,7 +209,8 @@ impl IntoResponse for Problem {
 
 impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Self {
-        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let code = error.code().to_owned();
         if status.is_server_error() {
             // The text is ours and holds no secret; operators need it where the caller only sees the code.
@@ -207,7 +218,10 @@ impl From<ConnectError> for Problem {
         }
         let mut problem = Problem::new(status, code, error.to_string());
         if let Some(field) = error.field() {
-            problem.errors.push(FieldProblem { field: field.to_owned(), detail: error.to_string() });
+            problem.errors.push(FieldProblem {
+                field: field.to_owned(),
+                detail: error.to_string(),
+            });
         }
         if let Some(wait) = error.retry_after_ms() {
             problem = problem.retry_after(Duration::from_millis(wait));
@@ -226,20 +240,32 @@ mod tests {
             .retry_after(Duration::from_millis(1_001));
         let response = problem.render(Some("req_1"));
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
     }
 
     #[test]
     fn a_value_that_is_not_acceptable_names_its_field() {
-        let error = ConnectError::Invalid { field: "owner".into(), say: "give an owner".into() };
+        let error = ConnectError::Invalid {
+            field: "owner".into(),
+            say: "give an owner".into(),
+        };
         let problem = Problem::from(error);
-        assert_eq!((problem.status().as_u16(), problem.code()), (422, "invalid_input"));
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (422, "invalid_input")
+        );
         assert_eq!(problem.errors[0].field, "owner");
     }
 
     #[test]
     fn what_belongs_to_somebody_else_looks_like_what_does_not_exist() {
         let problem = Problem::from(ConnectError::NotFound { what: "connection" });
-        assert_eq!((problem.status().as_u16(), problem.code()), (404, "not_found"));
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (404, "not_found")
+        );
     }
 }

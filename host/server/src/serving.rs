@@ -55,7 +55,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ListenError> {
     // What is really bound decides, not what was meant to be.
-    Listen { address: listener.local_addr()?, ..listen.clone() }.check()?;
+    Listen {
+        address: listener.local_addr()?,
+        ..listen.clone()
+    }
+    .check()?;
     let sweeper = tokio::spawn(sweep(state.clone()));
     let server = Server {
         router: crate::router(state.clone()),
@@ -82,7 +86,10 @@ pub async fn serve(
     state.stop();
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, all_ended).await.is_err() {
-        tracing::warn!(left = connections.len(), "some requests did not end in time and were cut off");
+        tracing::warn!(
+            left = connections.len(),
+            "some requests did not end in time and were cut off"
+        );
         connections.shutdown().await;
     }
     let _ = sweeper.await;
@@ -98,7 +105,10 @@ struct Server {
 
 impl Server {
     /// The next connection, as the work that it makes. `None` when accepting failed.
-    async fn accept(&self, listener: &TcpListener) -> Option<impl Future<Output = ()> + Send + use<>> {
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let slot = self.slots.clone().acquire_owned().await.ok()?;
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -108,7 +118,11 @@ impl Server {
                 return None;
             }
         };
-        let (router, acceptor, state) = (self.router.clone(), self.acceptor.clone(), self.state.clone());
+        let (router, acceptor, state) = (
+            self.router.clone(),
+            self.acceptor.clone(),
+            self.state.clone(),
+        );
         Some(async move {
             let _slot = slot;
             connection(stream, peer, router, acceptor, state).await;
@@ -142,11 +156,25 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request.map(Body::new))
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(HEADERS);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(HEADERS);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -39,7 +39,9 @@ impl ServerState {
             tickets: Tickets::default(),
             stop: watch::Sender::new(false),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Where the rules live.
@@ -97,7 +99,9 @@ pub enum PublicUrlError {
     #[error("`public_url` must be an origin only, such as https://connect.example.com")]
     NotAnOrigin,
     /// Plain http to somewhere that is not this machine: sign-in codes and cookies would travel in the clear.
-    #[error("`public_url` may be http only on localhost or a loopback address; use https and a certificate")]
+    #[error(
+        "`public_url` may be http only on localhost or a loopback address; use https and a certificate"
+    )]
     ClearBeyondLoopback,
 }
 
@@ -119,7 +123,11 @@ impl PublicUrl {
             Some(port) => format!("{host}:{port}"),
             None => host.to_string(),
         };
-        Ok(Self { url: url.clone(), origin: url.origin().ascii_serialization(), authority })
+        Ok(Self {
+            url: url.clone(),
+            origin: url.origin().ascii_serialization(),
+            authority,
+        })
     }
 
     /// As a URL with the path `/`.
@@ -163,16 +171,33 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        for good in ["https://a.example", "http://localhost:4700", "http://127.0.0.1:1", "http://[::1]:1"] {
+        for good in [
+            "https://a.example",
+            "http://localhost:4700",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+        ] {
             assert!(public(good).is_ok(), "{good}");
         }
-        assert_eq!(public("http://a.example"), Err(PublicUrlError::ClearBeyondLoopback));
-        assert_eq!(public("http://192.168.0.1"), Err(PublicUrlError::ClearBeyondLoopback));
+        assert_eq!(
+            public("http://a.example"),
+            Err(PublicUrlError::ClearBeyondLoopback)
+        );
+        assert_eq!(
+            public("http://192.168.0.1"),
+            Err(PublicUrlError::ClearBeyondLoopback)
+        );
     }
 
     #[test]
     fn more_than_an_origin_is_refused() {
-        for wrong in ["https://a.example/x", "https://a.example/?q", "https://u@a.example", "mailto:a@b", "ftp://a"] {
+        for wrong in [
+            "https://a.example/x",
+            "https://a.example/?q",
+            "https://u@a.example",
+            "mailto:a@b",
+            "ftp://a",
+        ] {
             assert_eq!(public(wrong), Err(PublicUrlError::NotAnOrigin), "{wrong}");
         }
     }
@@ -183,10 +208,21 @@ mod tests {
         for good in ["keyport.example", "KEYPORT.example", "keyport.example:443"] {
             assert!(host.is_host(good), "{good}");
         }
-        for wrong in ["keyport.example:80", "keyport.example.evil", "evil", "", "keyport.example:4443", "a@keyport.example"] {
+        for wrong in [
+            "keyport.example:80",
+            "keyport.example.evil",
+            "evil",
+            "",
+            "keyport.example:4443",
+            "a@keyport.example",
+        ] {
             assert!(!host.is_host(wrong), "{wrong}");
         }
         let dev = public("http://localhost:4700").unwrap();
-        assert!(dev.is_host("localhost:4700") && !dev.is_host("localhost") && !dev.is_host("127.0.0.1:4700"));
+        assert!(
+            dev.is_host("localhost:4700")
+                && !dev.is_host("localhost")
+                && !dev.is_host("127.0.0.1:4700")
+        );
     }
 }

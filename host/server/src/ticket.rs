@@ -39,7 +39,11 @@ impl Tickets {
         if kept.len() >= CAPACITY {
             kept.pop_front();
         }
-        kept.push_back(Ticket { id: id.clone(), until: now + LIFETIME, params });
+        kept.push_back(Ticket {
+            id: id.clone(),
+            until: now + LIFETIME,
+            params,
+        });
         Ok(id)
     }
 
@@ -47,7 +51,9 @@ impl Tickets {
     pub(crate) fn take(&self, id: &str, now: Instant) -> Option<Params> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let at = kept.iter().position(|ticket| ticket.id == id)?;
-        kept.remove(at).filter(|ticket| ticket.until > now).map(|ticket| ticket.params)
+        kept.remove(at)
+            .filter(|ticket| ticket.until > now)
+            .map(|ticket| ticket.params)
     }
 }
 

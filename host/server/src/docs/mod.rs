@@ -16,9 +16,18 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; conn
 /// `/docs` and its two files.
 pub(crate) fn router() -> Router<ServerState> {
     Router::new()
-        .route("/docs", get(async || file("text/html; charset=utf-8", include_str!("docs.html"))))
-        .route("/docs/docs.js", get(async || file("text/javascript; charset=utf-8", include_str!("docs.js"))))
-        .route("/docs/docs.css", get(async || file("text/css; charset=utf-8", include_str!("docs.css"))))
+        .route(
+            "/docs",
+            get(async || file("text/html; charset=utf-8", include_str!("docs.html"))),
+        )
+        .route(
+            "/docs/docs.js",
+            get(async || file("text/javascript; charset=utf-8", include_str!("docs.js"))),
+        )
+        .route(
+            "/docs/docs.css",
+            get(async || file("text/css; charset=utf-8", include_str!("docs.css"))),
+        )
 }
 
 fn file(media_type: &'static str, text: &'static str) -> impl IntoResponse {

@@ -34,13 +34,30 @@ async fn every_operation_has_a_summary_an_id_of_its_own_and_tells_of_problems() 
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let what = format!("{method} {path}");
-            assert!(operation["summary"].as_str().is_some_and(|text| text.len() > 3), "{what}");
-            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{what}");
+            assert!(
+                operation["summary"]
+                    .as_str()
+                    .is_some_and(|text| text.len() > 3),
+                "{what}"
+            );
+            assert!(
+                ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                "{what}"
+            );
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{what}");
-            let problem = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
+            let problem = &operation["responses"]["default"]["content"]["application/problem+json"]
+                ["schema"]["$ref"];
             assert_eq!(problem, "#/components/schemas/Problem", "{what}");
-            for name in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
-                let known = operation["parameters"].as_array().unwrap().iter().any(|one| one["name"] == name);
+            for name in path
+                .split('{')
+                .skip(1)
+                .map(|rest| rest.split('}').next().unwrap())
+            {
+                let known = operation["parameters"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|one| one["name"] == name);
                 assert!(known, "{what}: {name}");
             }
         }
@@ -51,15 +68,37 @@ async fn every_operation_has_a_summary_an_id_of_its_own_and_tells_of_problems() 
 async fn the_page_to_read_it_loads_only_its_own_two_files() {
     let server = Server::new().await;
     let page = server.get("/docs").await;
-    assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    assert!(
+        page.header("content-security-policy")
+            .contains("script-src 'self'")
+    );
     assert!(!page.header("content-security-policy").contains("unsafe"));
-    let addresses: Vec<_> = page.text.match_indices("=\"/").map(|(at, _)| page.text[at + 2..].split('"').next().unwrap()).collect();
-    assert_eq!(addresses, ["/docs/docs.css", "/docs/docs.js", "/openapi.json", "/openapi.json"]);
-    assert!(!page.text.contains("://") && !page.text.contains("style=") && !page.text.contains("<script>"));
+    let addresses: Vec<_> = page
+        .text
+        .match_indices("=\"/")
+        .map(|(at, _)| page.text[at + 2..].split('"').next().unwrap())
+        .collect();
+    assert_eq!(
+        addresses,
+        [
+            "/docs/docs.css",
+            "/docs/docs.js",
+            "/openapi.json",
+            "/openapi.json"
+        ]
+    );
+    assert!(
+        !page.text.contains("://")
+            && !page.text.contains("style=")
+            && !page.text.contains("<script>")
+    );
     for file in ["/docs/docs.css", "/docs/docs.js"] {
         let answer = server.get(file).await;
         assert_eq!(answer.status, 200);
-        assert!(!answer.text.contains("://") && !answer.text.contains("innerHTML"), "{file}");
+        assert!(
+            !answer.text.contains("://") && !answer.text.contains("innerHTML"),
+            "{file}"
+        );
     }
 }
 

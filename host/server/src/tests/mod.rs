@@ -35,13 +35,23 @@ struct Server {
 impl Server {
     async fn new() -> Self {
         let url: url::Url = ORIGIN.parse().unwrap();
-        let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap()).await.unwrap();
+        let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap())
+            .await
+            .unwrap();
         let egress = Egress::new(EgressConfig::default()).unwrap();
-        let plugins = PluginHost::new(PluginConfig { max_concurrent: 1, ..PluginConfig::default() }).unwrap();
+        let plugins = PluginHost::new(PluginConfig {
+            max_concurrent: 1,
+            ..PluginConfig::default()
+        })
+        .unwrap();
         let parts = EngineParts::new(vault, egress, plugins, Catalogue::default(), url.clone());
         let engine = Engine::new(parts).await.unwrap();
         let state = ServerState::new(engine.clone(), &url).unwrap();
-        Self { engine, router: crate::router(state.clone()), state }
+        Self {
+            engine,
+            router: crate::router(state.clone()),
+            state,
+        }
     }
 
     /// A fresh platform key, as an `Authorization` header.
@@ -82,7 +92,11 @@ impl Answer {
     async fn read(response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 16 << 20).await.unwrap();
-        Self { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     fn json(&self) -> Value {
@@ -90,7 +104,9 @@ impl Answer {
     }
 
     fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Checks the shape of a problem and returns its detail.
@@ -103,7 +119,10 @@ impl Answer {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("urn:keyport:problem:{code}"));
         assert_eq!(problem["request_id"], self.header("x-request-id"));
-        assert!(!problem["request_id"].as_str().unwrap().is_empty() && !problem["title"].as_str().unwrap().is_empty());
+        assert!(
+            !problem["request_id"].as_str().unwrap().is_empty()
+                && !problem["title"].as_str().unwrap().is_empty()
+        );
         problem["detail"].as_str().unwrap().to_owned()
     }
 }

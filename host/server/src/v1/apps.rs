@@ -26,8 +26,20 @@ pub(crate) struct AppsQuery {
 }
 
 impl From<AppsQuery> for AppQuery {
-    fn from(AppsQuery { q, category, cursor, limit }: AppsQuery) -> Self {
-        AppQuery { q, category, cursor, limit }
+    fn from(
+        AppsQuery {
+            q,
+            category,
+            cursor,
+            limit,
+        }: AppsQuery,
+    ) -> Self {
+        AppQuery {
+            q,
+            category,
+            cursor,
+            limit,
+        }
     }
 }
 

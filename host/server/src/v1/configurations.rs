@@ -40,7 +40,10 @@ pub(crate) async fn create_configuration(
 ) -> Answer<Created<Tagged<ConfigurationView>>> {
     let actor = key.with(KeyScope::Manage)?;
     let made = state.engine().configure(&actor, &app, new).await?;
-    Ok(Created { at: format!("/v1/configurations/{}", made.id), answer: Tagged(made) })
+    Ok(Created {
+        at: format!("/v1/configurations/{}", made.id),
+        answer: Tagged(made),
+    })
 }
 
 /// Get a configuration
@@ -72,7 +75,12 @@ pub(crate) async fn update_configuration(
     Body(patch): Body<ConfigurationPatch>,
 ) -> Answer<Tagged<ConfigurationView>> {
     let actor = key.with(KeyScope::Manage)?;
-    Ok(Tagged(state.engine().update_configuration(&actor, &id, if_match.as_deref(), patch).await?))
+    Ok(Tagged(
+        state
+            .engine()
+            .update_configuration(&actor, &id, if_match.as_deref(), patch)
+            .await?,
+    ))
 }
 
 /// Delete a configuration

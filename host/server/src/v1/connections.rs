@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use keyport_connect::view::{ConnectionQuery, ConnectionState, ConnectionView, KeyScope, NewImport, Page};
+use keyport_connect::view::{
+    ConnectionQuery, ConnectionState, ConnectionView, KeyScope, NewImport, Page,
+};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,8 +34,22 @@ pub(crate) struct ConnectionsQuery {
 }
 
 impl From<ConnectionsQuery> for ConnectionQuery {
-    fn from(ConnectionsQuery { owner, app, state, cursor, limit }: ConnectionsQuery) -> Self {
-        ConnectionQuery { owner, app, state, cursor, limit }
+    fn from(
+        ConnectionsQuery {
+            owner,
+            app,
+            state,
+            cursor,
+            limit,
+        }: ConnectionsQuery,
+    ) -> Self {
+        ConnectionQuery {
+            owner,
+            app,
+            state,
+            cursor,
+            limit,
+        }
     }
 }
 
@@ -72,7 +88,10 @@ pub(crate) async fn import_connection(
 ) -> Answer<Created<Tagged<ConnectionView>>> {
     let actor = key.with(KeyScope::Connect)?;
     let made = state.engine().import(&actor, new).await?;
-    Ok(Created { at: format!("/v1/connections/{}", made.id), answer: Tagged(made) })
+    Ok(Created {
+        at: format!("/v1/connections/{}", made.id),
+        answer: Tagged(made),
+    })
 }
 
 /// Get a connection
@@ -104,7 +123,12 @@ pub(crate) async fn rename_connection(
     Body(patch): Body<ConnectionPatch>,
 ) -> Answer<Tagged<ConnectionView>> {
     let actor = key.with(KeyScope::Manage)?;
-    Ok(Tagged(state.engine().rename(&actor, &id, &patch.title, if_match.as_deref()).await?))
+    Ok(Tagged(
+        state
+            .engine()
+            .rename(&actor, &id, &patch.title, if_match.as_deref())
+            .await?,
+    ))
 }
 
 /// Delete a connection

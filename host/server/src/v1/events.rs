@@ -34,5 +34,10 @@ pub(crate) async fn list_events(
     Query(query): Query<EventsQuery>,
 ) -> Answer<Json<Page<EventView>>> {
     key.with(KeyScope::Manage)?;
-    Ok(Json(state.engine().events(query.owner.as_deref(), query.cursor.as_deref(), query.limit).await?))
+    Ok(Json(
+        state
+            .engine()
+            .events(query.owner.as_deref(), query.cursor.as_deref(), query.limit)
+            .await?,
+    ))
 }

@@ -38,10 +38,16 @@ use crate::state::ServerState;
 pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
     // Repeating these would make a second thing; repeating the others does no harm.
     let once = OpenApiRouter::new()
-        .routes(routes!(configurations::list_configurations, configurations::create_configuration))
+        .routes(routes!(
+            configurations::list_configurations,
+            configurations::create_configuration
+        ))
         .routes(routes!(sessions::create_session))
         .routes(routes!(sessions::complete_session))
-        .routes(routes!(connections::list_connections, connections::import_connection))
+        .routes(routes!(
+            connections::list_connections,
+            connections::import_connection
+        ))
         .routes(routes!(verbs::reconnect_connection))
         .routes(routes!(using::run_action))
         .layer(from_fn_with_state(state.clone(), idempotent));
@@ -75,11 +81,26 @@ pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
 /// The proxy takes every method and streams, so it has neither the JSON limit nor a place in `routes!`.
 fn proxy_routes() -> OpenApiRouter<ServerState> {
     let mut router = OpenApiRouter::new()
-        .route("/v1/connections/{id}/proxy/{*path}", axum::routing::any(proxy::proxy))
-        .route("/v1/connections/{id}/proxy/", axum::routing::any(proxy::proxy))
-        .route("/v1/connections/{id}/proxy", axum::routing::any(proxy::proxy));
-    let methods =
-        [HttpMethod::Get, HttpMethod::Head, HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete];
+        .route(
+            "/v1/connections/{id}/proxy/{*path}",
+            axum::routing::any(proxy::proxy),
+        )
+        .route(
+            "/v1/connections/{id}/proxy/",
+            axum::routing::any(proxy::proxy),
+        )
+        .route(
+            "/v1/connections/{id}/proxy",
+            axum::routing::any(proxy::proxy),
+        );
+    let methods = [
+        HttpMethod::Get,
+        HttpMethod::Head,
+        HttpMethod::Post,
+        HttpMethod::Put,
+        HttpMethod::Patch,
+        HttpMethod::Delete,
+    ];
     proxy::document(&mut router.get_openapi_mut().paths, methods);
     router
 }

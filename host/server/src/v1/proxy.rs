@@ -19,7 +19,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use keyport_connect::view::KeyScope;
 use utoipa::openapi::path::{HttpMethod, Paths};
-use utoipa::{Path as _, __dev::Tags as _};
+use utoipa::{__dev::Tags as _, Path as _};
 
 use super::answer::{Answer, Problems};
 use crate::auth::Platform;
@@ -35,14 +35,35 @@ pub const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("keyport-upstrea
 /// Headers about one hop (RFC 9110, section 7.6.1) besides those that `Connection` names.
 static HOP_BY_HOP: LazyLock<Vec<HeaderName>> = LazyLock::new(|| {
     let others = ["keep-alive", "proxy-connection", "http2-settings"].map(HeaderName::from_static);
-    let known = [header::CONNECTION, header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE];
-    known.into_iter().chain(others).chain([header::PROXY_AUTHENTICATE, header::PROXY_AUTHORIZATION]).collect()
+    let known = [
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    known
+        .into_iter()
+        .chain(others)
+        .chain([header::PROXY_AUTHENTICATE, header::PROXY_AUTHORIZATION])
+        .collect()
 });
 
 /// Of a request: what is meant for us or tells about the platform's network.
-const OURS: [HeaderName; 4] = [header::AUTHORIZATION, header::HOST, header::EXPECT, header::FORWARDED];
-const OURS_BY_NAME: [&str; 6] =
-    ["x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
+const OURS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::HOST,
+    header::EXPECT,
+    header::FORWARDED,
+];
+const OURS_BY_NAME: [&str; 6] = [
+    "x-request-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-real-ip",
+];
 
 /// Of an answer: what would act on *our* origin in a browser or a proxy.
 const THEIRS: [HeaderName; 6] = [
@@ -53,10 +74,16 @@ const THEIRS: [HeaderName; 6] = [
     header::ALT_SVC,
     header::REFRESH,
 ];
-const THEIRS_BY_NAME: [&str; 4] = ["clear-site-data", "service-worker-allowed", "public-key-pins", "x-frame-options"];
+const THEIRS_BY_NAME: [&str; 4] = [
+    "clear-site-data",
+    "service-worker-allowed",
+    "public-key-pins",
+    "x-frame-options",
+];
 
 /// Should a browser ever show an answer, nothing in it runs with our origin.
-const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
+const SANDBOX: HeaderValue =
+    HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
 
 /// Call the app's own API
 ///
@@ -75,10 +102,18 @@ pub(crate) async fn proxy(
     request: Request<Body>,
 ) -> Answer<Response> {
     let actor = key.with(KeyScope::Proxy)?;
-    let id = params.iter().find_map(|(name, id)| (name == "id").then_some(id)).unwrap_or_default();
+    let id = params
+        .iter()
+        .find_map(|(name, id)| (name == "id").then_some(id))
+        .unwrap_or_default();
     let (parts, body) = outgoing(request)?.into_parts();
-    let body = to_bytes(body, REQUEST_LIMIT).await.map_err(|_| Problem::too_large(REQUEST_LIMIT))?;
-    let answer = state.engine().proxy(&actor, id, Request::from_parts(parts, body.into())).await?;
+    let body = to_bytes(body, REQUEST_LIMIT)
+        .await
+        .map_err(|_| Problem::too_large(REQUEST_LIMIT))?;
+    let answer = state
+        .engine()
+        .proxy(&actor, id, Request::from_parts(parts, body.into()))
+        .await?;
     Ok(incoming(answer.map(Body::new)))
 }
 
@@ -93,8 +128,11 @@ fn outgoing(request: Request<Body>) -> Result<Request<Body>, Problem> {
     parts.extensions = http::Extensions::new();
     parts.version = http::Version::HTTP_11;
     drop_hop_by_hop(&mut parts.headers);
-    OURS.iter().for_each(|name| drop(parts.headers.remove(name)));
-    OURS_BY_NAME.iter().for_each(|name| drop(parts.headers.remove(*name)));
+    OURS.iter()
+        .for_each(|name| drop(parts.headers.remove(name)));
+    OURS_BY_NAME
+        .iter()
+        .for_each(|name| drop(parts.headers.remove(*name)));
     Ok(Request::from_parts(parts, body))
 }
 
@@ -103,12 +141,19 @@ fn target(uri: &Uri) -> Result<Uri, Problem> {
     let rest = uri.path().splitn(6, '/').nth(5).unwrap_or_default();
     if rest.starts_with('/') {
         // Two slashes at the start of a relative address mean another host (RFC 3986, section 4.2).
-        return Err(Problem::bad_request("the path after `proxy/` must not start with a slash"));
+        return Err(Problem::bad_request(
+            "the path after `proxy/` must not start with a slash",
+        ));
     }
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("/{rest}{query}")
-        .parse()
-        .map_err(|_| Problem::bad_request("the path after `proxy/` is not one; encode what is not a letter or digit"))
+    let query = uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    format!("/{rest}{query}").parse().map_err(|_| {
+        Problem::bad_request(
+            "the path after `proxy/` is not one; encode what is not a letter or digit",
+        )
+    })
 }
 
 /// The app's answer as the caller is to get it.
@@ -117,9 +162,15 @@ fn incoming(mut response: Response) -> Response {
     let headers = response.headers_mut();
     drop_hop_by_hop(headers);
     THEIRS.iter().for_each(|name| drop(headers.remove(name)));
-    THEIRS_BY_NAME.iter().for_each(|name| drop(headers.remove(*name)));
+    THEIRS_BY_NAME
+        .iter()
+        .for_each(|name| drop(headers.remove(*name)));
     // Our own sentence about cross-origin reading is "no": an upstream's yes does not count here.
-    let cors: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
+    let cors: Vec<_> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("access-control-"))
+        .cloned()
+        .collect();
     cors.iter().for_each(|name| drop(headers.remove(name)));
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
     headers.insert(UPSTREAM_STATUS, HeaderValue::from(status));
@@ -153,7 +204,12 @@ pub(crate) fn document(paths: &mut Paths, methods: impl IntoIterator<Item = Http
             _ => "proxy_delete",
         };
         operation.operation_id = Some(name.to_owned());
-        operation.tags = Some(__path_proxy::tags().into_iter().map(str::to_owned).collect());
+        operation.tags = Some(
+            __path_proxy::tags()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        );
         paths.add_path_operation(__path_proxy::path(), vec![method], operation);
     }
 }
@@ -169,7 +225,10 @@ mod tests {
     #[test]
     fn path_and_query_keep_their_encoding() {
         for (given, wanted) in [
-            ("/v1/connections/con_1/proxy/a/b%2Fc?x=%20&x=2", "/a/b%2Fc?x=%20&x=2"),
+            (
+                "/v1/connections/con_1/proxy/a/b%2Fc?x=%20&x=2",
+                "/a/b%2Fc?x=%20&x=2",
+            ),
             ("/v1/connections/con_1/proxy/", "/"),
             ("/v1/connections/con_1/proxy", "/"),
             ("/v1/connections/con_1/proxy/?q", "/?q"),
@@ -180,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_second_slash_can_not_name_another_host() {
-        let given = "/v1/connections/con_1/proxy//evil.example/x".parse().unwrap();
+        let given = "/v1/connections/con_1/proxy//evil.example/x"
+            .parse()
+            .unwrap();
         assert_eq!(target(&given).unwrap_err().code(), "bad_request");
     }
 
@@ -207,7 +268,10 @@ mod tests {
     #[test]
     fn trace_and_connect_do_not_pass() {
         for method in ["TRACE", "CONNECT"] {
-            let sent = request("/v1/connections/c/proxy/x").method(method).body(Body::empty()).unwrap();
+            let sent = request("/v1/connections/c/proxy/x")
+                .method(method)
+                .body(Body::empty())
+                .unwrap();
             assert_eq!(outgoing(sent).unwrap_err().code(), "method_not_allowed");
         }
     }

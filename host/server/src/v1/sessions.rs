@@ -6,7 +6,9 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use keyport_connect::view::{CompleteSession, KeyScope, NewSession, SessionCompleted, SessionCreated, SessionView};
+use keyport_connect::view::{
+    CompleteSession, KeyScope, NewSession, SessionCompleted, SessionCreated, SessionView,
+};
 
 use super::answer::{Answer, Created, Json, Problems};
 use crate::auth::Platform;
@@ -28,7 +30,10 @@ pub(crate) async fn create_session(
 ) -> Answer<Created<Json<SessionCreated>>> {
     let actor = key.with(KeyScope::Connect)?;
     let made = state.engine().create_session(&actor, new).await?;
-    Ok(Created { at: format!("/v1/sessions/{}", made.id), answer: Json(made) })
+    Ok(Created {
+        at: format!("/v1/sessions/{}", made.id),
+        answer: Json(made),
+    })
 }
 
 /// Get a session
@@ -76,5 +81,10 @@ pub(crate) async fn complete_session(
     Body(complete): Body<CompleteSession>,
 ) -> Answer<Json<SessionCompleted>> {
     let actor = key.with(KeyScope::Connect)?;
-    Ok(Json(state.engine().complete_session(&actor, &id, complete).await?))
+    Ok(Json(
+        state
+            .engine()
+            .complete_session(&actor, &id, complete)
+            .await?,
+    ))
 }

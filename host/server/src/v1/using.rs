@@ -71,7 +71,10 @@ pub(crate) async fn run_action(
     Body(run): Body<RunAction>,
 ) -> Answer<Json<ActionResult>> {
     let actor = key.with(KeyScope::Actions)?;
-    let output = state.engine().run_action(&actor, &id, &action, &run.input).await?;
+    let output = state
+        .engine()
+        .run_action(&actor, &id, &action, &run.input)
+        .await?;
     Ok(Json(ActionResult { output }))
 }
 
@@ -90,5 +93,10 @@ pub(crate) async fn poll_trigger(
 ) -> Answer<Json<PollResult>> {
     let actor = key.with(KeyScope::Actions)?;
     let cursor = poll.cursor.filter(|cursor| !cursor.is_null());
-    Ok(Json(state.engine().poll_trigger(&actor, &id, &trigger, &poll.input, cursor.as_ref()).await?))
+    Ok(Json(
+        state
+            .engine()
+            .poll_trigger(&actor, &id, &trigger, &poll.input, cursor.as_ref())
+            .await?,
+    ))
 }

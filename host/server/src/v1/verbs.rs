@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use keyport_connect::view::{ConnectionView, Disconnected, KeyScope, NewSession, SessionCreated, SessionKind, TestReport};
+use keyport_connect::view::{
+    ConnectionView, Disconnected, KeyScope, NewSession, SessionCreated, SessionKind, TestReport,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -107,7 +109,12 @@ pub(crate) async fn update_details(
     Body(details): Body<NewDetails>,
 ) -> Answer<Json<TestReport>> {
     let actor = key.with(KeyScope::Manage)?;
-    Ok(Json(state.engine().update_details(&actor, &id, details.fields.into_iter().collect()).await?))
+    Ok(Json(
+        state
+            .engine()
+            .update_details(&actor, &id, details.fields.into_iter().collect())
+            .await?,
+    ))
 }
 
 /// Open a session that signs a connection in again
@@ -137,5 +144,8 @@ pub(crate) async fn reconnect_connection(
         return_url: reconnect.return_url,
     };
     let made = state.engine().create_session(&actor, new).await?;
-    Ok(Created { at: format!("/v1/sessions/{}", made.id), answer: Json(made) })
+    Ok(Created {
+        at: format!("/v1/sessions/{}", made.id),
+        answer: Json(made),
+    })
 }
