@@ -11,7 +11,7 @@ pub(crate) use describe::logo_url;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyport_manifest::{AuthMethod, Manifest, Oauth2};
+use keyport_manifest::{AuthMethod, Manifest, Oauth2, Severity};
 
 use component::Component;
 
@@ -103,7 +103,10 @@ impl Catalogue {
                     }
                 }
                 Err(findings) => problems.extend(
-                    findings.iter().map(|f| format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message)),
+                    findings
+                        .iter()
+                        .filter(|finding| finding.severity == Severity::Error)
+                        .map(|f| format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message)),
                 ),
             }
         }

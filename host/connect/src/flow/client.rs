@@ -4,7 +4,7 @@
 //! every endpoint of the flow is on a host that its configuration pins; anywhere else the owner brings a client of their
 //! own, or the flow is refused before a request leaves.
 
-use keyport_manifest::{Oauth2, Scope, Slot};
+use keyport_manifest::{Oauth2, RenderError, Scope, Slot};
 use url::Url;
 
 use crate::configuration::pins;
@@ -54,10 +54,11 @@ pub(crate) fn choose(
 /// The owner's own client, if they entered one.
 fn owners(oauth: &Oauth2, scope: &Scope) -> Result<Option<ClientKeys>, ConnectError> {
     let Some(own) = &oauth.client.owner else { return Ok(None) };
-    let render = |template: &keyport_manifest::Template| {
-        template.render_optional(scope, Slot::Raw).map_err(|_| {
-            ConnectError::invalid(owner_field(oauth), "the OAuth client that you entered cannot be used")
-        })
+    let render = |template: &keyport_manifest::Template| match template.render(scope, Slot::Raw) {
+        Ok(text) => Ok(Some(text)),
+        // The field was left empty.
+        Err(RenderError::Missing(_)) => Ok(None),
+        Err(_) => Err(ConnectError::invalid(owner_field(oauth), "the OAuth client that you entered cannot be used")),
     };
     let Some(id) = render(&own.id)?.filter(|id| !id.is_empty()) else { return Ok(None) };
     let secret = match &own.secret {

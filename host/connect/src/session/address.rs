@@ -53,7 +53,7 @@ fn web_address(field: &str, text: &str) -> Result<Url, ConnectError> {
         None => false,
     };
     let allowed = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-    if !allowed || !url.username().is_empty() || url.password().is_some() || url.host_str().is_none_or(str::is_empty) {
+    if !allowed || !url.username().is_empty() || url.password().is_some() || url.host_str().is_none_or(|host| host.is_empty() || host.contains('*')) {
         return Err(refused());
     }
     Ok(url)

@@ -64,10 +64,11 @@ auth:
     authorize_url: "{{ fields.origin }}/oauth/authorize"
     token_url: "{{ fields.origin }}/oauth/token"
     client:
-      owner: { id: "{{ credentials.client_id }}", secret: "{{ credentials.client_secret }}" }
+      owner: { id: "{{ credentials.own_id }}", secret: "{{ credentials.own_secret }}" }
+    revoke: { none: The pretend app has no such call. }
     fields:
-      - { id: client_id, label: Client id, required: false }
-      - { id: client_secret, label: Client secret, secret: true, required: false }
+      - { id: own_id, label: Client id, required: false }
+      - { id: own_secret, label: Client secret, secret: true, required: false }
   token:
     type: bearer
     label: Token
@@ -93,7 +94,6 @@ pub(crate) async fn world_with(options: Options) -> World {
     let seed = |key: &str, token: &str| Seed {
         api_key: Some(key.into()),
         personal_token: Some(token.into()),
-        password: Some("correct horse".into()),
         ..Seed::default()
     };
     config.users = vec![

@@ -190,7 +190,7 @@ async fn the_operators_secret_never_goes_to_a_host_that_somebody_typed() {
     assert_eq!(code(world.engine.start_oauth(&session, start(&[])).await), "client_not_for_this_host");
     assert_eq!(world.vendor.stats().token_requests, 0);
     // With a client of their own it may; and where the operator pins the host, theirs may.
-    let own = start(&[("client_id", "mine"), ("client_secret", "my-secret")]);
+    let own = start(&[("own_id", "mine"), ("own_secret", "my-secret")]);
     assert_eq!(code(world.engine.start_oauth(&session, own).await), "ok");
     let patch = ConfigurationPatch { origins: Some(vec!["https://vendor.keyport.test".into()]), ..ConfigurationPatch::default() };
     world.engine.update_configuration(&world.host, &made.id, None, patch).await.unwrap();

@@ -30,6 +30,13 @@ impl PassParts<'_> {
         let scope = scope::of_connection(self.sealed, self.account);
         let api = scope::api(self.entry, &scope)?;
         let hosts = self.narrowed(&api);
+        // Egress lets the base URL's own host through, so whether it may be called is decided here.
+        if !hosts.allows(&api.base_url) {
+            return Err(ConnectError::misconfigured(
+                "host_not_granted",
+                "the operator does not allow this app's host, or it has changed since this account was connected",
+            ));
+        }
         let mut pass = Pass::new(self.owner.as_str(), purpose, hosts);
         pass.credential = Some(self.credential(&api, &scope)?);
         pass.reserved_headers = self.entry.manifest.reserved_headers(self.method);
