@@ -89,7 +89,13 @@ fn component(workspace: &Path, name: &str, out: &Path) -> Result<PathBuf, String
     }
     guest_build::ensure_target()?;
     let package = if name == "rest" { "keyport-rest".to_owned() } else { format!("keyport-provider-{name}") };
-    guest_build::build(workspace, &package, &out.join("guests"))
+    guest_build::build(workspace, &package, &guests(out))
+}
+
+/// One target folder for guests beside those of the profiles: what they are does not depend on the outer profile, and the
+/// outer build holds no lock on it. `out` is `<target>/<profile>/build/<package>/out`.
+fn guests(out: &Path) -> PathBuf {
+    out.ancestors().nth(4).unwrap_or(out).join("guests")
 }
 
 fn table(apps: &[App], components: &[(&str, PathBuf)]) -> Result<String, std::fmt::Error> {

@@ -11,7 +11,7 @@ pub fn scope(host: &dyn Host, templates: &[&Template]) -> Scope {
     for reference in templates.iter().flat_map(|template| template.refs()) {
         let Some(name) = reference.name() else { continue };
         let value = match reference.root.as_str() {
-            "fields" | "capture" => host.value(name),
+            "fields" | "credentials" | "capture" => host.value(name),
             "account" => host.value(&format!("account.{name}")),
             _ => None,
         };

@@ -27,7 +27,7 @@ fn wasm(package: &str) -> Vec<u8> {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests");
     guest_build::ensure_target().unwrap();
     std::fs::read(guest_build::build(root, package, &target).unwrap()).unwrap()
 }
