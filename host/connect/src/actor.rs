@@ -50,7 +50,10 @@ impl Actor {
             Actor::Platform(key) if key.scopes.contains(&scope) => Ok(()),
             Actor::Platform(_) | Actor::Session(_) => Err(ConnectError::forbidden(
                 "missing_scope",
-                format!("this needs a platform key with the scope {}", scope.as_str()),
+                format!(
+                    "this needs a platform key with the scope {}",
+                    scope.as_str()
+                ),
             )),
         }
     }

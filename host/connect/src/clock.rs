@@ -21,7 +21,9 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            .map_or(0, |since| {
+                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+            })
     }
 }
 
@@ -60,5 +62,7 @@ pub(crate) fn rfc3339(ms: i64) -> String {
 pub(crate) fn parse_rfc3339(field: &str, text: &str) -> Result<i64, ConnectError> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(|at| at.unix_timestamp().saturating_mul(1000))
-        .map_err(|_| ConnectError::invalid(field, "this is not a time such as 2026-01-31T12:00:00Z"))
+        .map_err(|_| {
+            ConnectError::invalid(field, "this is not a time such as 2026-01-31T12:00:00Z")
+        })
 }

@@ -19,7 +19,10 @@ use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
 use crate::hidden::Hidden;
-use crate::record::{self, Configuration, ConfigurationClear, ConfigurationSealed, Connection, Entity as _, Seal, Stored};
+use crate::record::{
+    self, Configuration, ConfigurationClear, ConfigurationSealed, Connection, Entity as _, Seal,
+    Stored,
+};
 use crate::view::{ConfigurationPatch, ConfigurationView, KeyScope, NewConfiguration};
 use crate::{clock, ids};
 
@@ -37,7 +40,12 @@ impl Engine {
     /// # Errors
     ///
     /// When there is no such app, or a value is not acceptable.
-    pub async fn configure(&self, actor: &Actor, app: &str, new: NewConfiguration) -> Result<ConfigurationView, ConnectError> {
+    pub async fn configure(
+        &self,
+        actor: &Actor,
+        app: &str,
+        new: NewConfiguration,
+    ) -> Result<ConfigurationView, ConnectError> {
         actor.require(KeyScope::Manage)?;
         let entry = self.inner.catalogue.get(app)?.clone();
         let name = self.check_name("name", new.name.as_deref().unwrap_or("Default"))?;
@@ -147,12 +155,23 @@ impl Engine {
         sealed.grants = patch.grants.unwrap_or(sealed.grants);
         check(&entry, &mut sealed)?;
         clear.updated_at = self.now();
-        let mut writes = vec![self.note(Note::by(actor, "configuration.updated").app(&clear.app).code(id))?];
+        let mut writes = vec![
+            self.note(
+                Note::by(actor, "configuration.updated")
+                    .app(&clear.app)
+                    .code(id),
+            )?,
+        ];
         if patch.default == Some(true) && !clear.default {
             clear.default = true;
             writes.extend(not_default(&self.configurations_of(&clear.app).await?, id)?);
         }
-        writes.push(record::put::<Configuration>(&stored.id, Expect::At(stored.rev), &clear, Seal::Put(&sealed))?);
+        writes.push(record::put::<Configuration>(
+            &stored.id,
+            Expect::At(stored.rev),
+            &clear,
+            Seal::Put(&sealed),
+        )?);
         self.commit(writes).await?;
         self.configuration(id).await
     }
@@ -166,12 +185,22 @@ impl Engine {
         actor.require(KeyScope::Manage)?;
         let stored: Stored<Configuration> = self.load(id).await?;
         let connections = self.heads::<Connection>(None).await?;
-        if connections.iter().any(|it| it.clear.config.as_deref() == Some(id)) {
-            return Err(ConnectError::state("in_use", "connections were made with this configuration; delete them first"));
+        if connections
+            .iter()
+            .any(|it| it.clear.config.as_deref() == Some(id))
+        {
+            return Err(ConnectError::state(
+                "in_use",
+                "connections were made with this configuration; delete them first",
+            ));
         }
         let mut writes = vec![
             record::delete(&stored.id, Expect::At(stored.rev)),
-            self.note(Note::by(actor, "configuration.deleted").app(&stored.clear.app).code(id))?,
+            self.note(
+                Note::by(actor, "configuration.deleted")
+                    .app(&stored.clear.app)
+                    .code(id),
+            )?,
         ];
         if stored.clear.default {
             // The oldest that is left becomes the default, so that there is always one while there are any.
@@ -181,7 +210,12 @@ impl Engine {
             if let Some(next) = others.first() {
                 let mut clear = next.clear.clone();
                 clear.default = true;
-                writes.push(record::put::<Configuration>(&next.id, Expect::At(next.rev), &clear, Seal::Keep)?);
+                writes.push(record::put::<Configuration>(
+                    &next.id,
+                    Expect::At(next.rev),
+                    &clear,
+                    Seal::Keep,
+                )?);
             }
         }
         self.commit(writes).await?;
@@ -194,7 +228,10 @@ impl Engine {
         self.here(&format!("/oauth/callback/{configuration}"))
     }
 
-    async fn configurations_of(&self, app: &str) -> Result<Vec<Stored<Configuration>>, ConnectError> {
+    async fn configurations_of(
+        &self,
+        app: &str,
+    ) -> Result<Vec<Stored<Configuration>>, ConnectError> {
         let mut all = self.heads::<Configuration>(Some(&Owner::keyport())).await?;
         all.retain(|config| config.clear.app == app);
         Ok(all)
@@ -208,7 +245,11 @@ impl Engine {
     ) -> Result<Option<Stored<Configuration>>, ConnectError> {
         if let Some(id) = wanted {
             let stored: Stored<Configuration> = self.load(id).await?;
-            return if stored.clear.app == app { Ok(Some(stored)) } else { Err(ConnectError::not_found(Configuration::WHAT)) };
+            return if stored.clear.app == app {
+                Ok(Some(stored))
+            } else {
+                Err(ConnectError::not_found(Configuration::WHAT))
+            };
         }
         let heads = self.configurations_of(app).await?;
         match heads.iter().find(|config| config.clear.default) {
@@ -218,16 +259,24 @@ impl Engine {
     }
 
     /// Makes the empty configuration that a sign-in with the owner's own OAuth client needs for its callback address.
-    pub(crate) async fn ensure_configuration(&self, entry: &AppEntry) -> Result<Stored<Configuration>, ConnectError> {
+    pub(crate) async fn ensure_configuration(
+        &self,
+        entry: &AppEntry,
+    ) -> Result<Stored<Configuration>, ConnectError> {
         if let Some(stored) = self.configuration_for(entry.id(), None).await? {
             return Ok(stored);
         }
-        let made = self.configure(&Actor::Host, entry.id(), NewConfiguration::default()).await?;
+        let made = self
+            .configure(&Actor::Host, entry.id(), NewConfiguration::default())
+            .await?;
         self.load(&made.id).await
     }
 
     /// Which of an app's ways to sign in can be used now.
-    pub(crate) async fn usable(&self, entry: &AppEntry) -> Result<BTreeMap<String, Usable>, ConnectError> {
+    pub(crate) async fn usable(
+        &self,
+        entry: &AppEntry,
+    ) -> Result<BTreeMap<String, Usable>, ConnectError> {
         let config = self.configuration_for(entry.id(), None).await?;
         let sealed = config.as_ref().map(Stored::sealed).transpose()?;
         Ok(entry
@@ -240,7 +289,11 @@ impl Engine {
 }
 
 /// Refuses a method that the configuration does not offer.
-pub(crate) fn check_offered(id: &str, auth: &AuthMethod, sealed: Option<&ConfigurationSealed>) -> Result<(), ConnectError> {
+pub(crate) fn check_offered(
+    id: &str,
+    auth: &AuthMethod,
+    sealed: Option<&ConfigurationSealed>,
+) -> Result<(), ConnectError> {
     match usable(id, auth, sealed) {
         Usable::Yes => Ok(()),
         Usable::No(why) => Err(ConnectError::misconfigured("method_not_available", why)),
@@ -267,27 +320,43 @@ fn usable(id: &str, auth: &AuthMethod, sealed: Option<&ConfigurationSealed>) -> 
 fn check(entry: &AppEntry, sealed: &mut ConfigurationSealed) -> Result<(), ConnectError> {
     let manifest = &entry.manifest;
     if sealed.client_secret.is_some() && sealed.client_id.is_none() {
-        return Err(ConnectError::invalid("client_id", "a client secret needs its client id"));
+        return Err(ConnectError::invalid(
+            "client_id",
+            "a client secret needs its client id",
+        ));
     }
     if let Some(methods) = &sealed.methods {
         for id in methods {
             entry.method(id)?;
         }
         if methods.is_empty() {
-            return Err(ConnectError::invalid("methods", "offer at least one way to sign in, or leave methods out"));
+            return Err(ConnectError::invalid(
+                "methods",
+                "offer at least one way to sign in, or leave methods out",
+            ));
         }
     }
     for scope in sealed.scopes.iter().flatten() {
         // RFC 6749, 3.3: printable ASCII without space, quote and backslash.
-        if scope.is_empty() || !scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-            return Err(ConnectError::invalid("scopes", "a scope is one word of printable ASCII without quotes and backslashes"));
+        if scope.is_empty()
+            || !scope
+                .bytes()
+                .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        {
+            return Err(ConnectError::invalid(
+                "scopes",
+                "a scope is one word of printable ASCII without quotes and backslashes",
+            ));
         }
     }
     for host in sealed.grants.hosts.iter().flatten() {
         parse_host("grants.hosts", host)?;
     }
     sealed.origins = if sealed.origins.is_empty() {
-        default_pins(manifest).iter().map(ToString::to_string).collect()
+        default_pins(manifest)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     } else {
         sealed
             .origins
@@ -299,12 +368,19 @@ fn check(entry: &AppEntry, sealed: &mut ConfigurationSealed) -> Result<(), Conne
 }
 
 fn parse_host(field: &str, text: &str) -> Result<HostPattern, ConnectError> {
-    text.parse().map_err(|error: keyport_manifest::hosts::HostError| ConnectError::invalid(field, error.to_string()))
+    text.parse()
+        .map_err(|error: keyport_manifest::hosts::HostError| {
+            ConnectError::invalid(field, error.to_string())
+        })
 }
 
 /// Hosts that an operator's client secret may go to.
 pub(crate) fn pins(sealed: &ConfigurationSealed) -> AllowedHosts {
-    sealed.origins.iter().filter_map(|origin| origin.parse().ok()).collect()
+    sealed
+        .origins
+        .iter()
+        .filter_map(|origin| origin.parse().ok())
+        .collect()
 }
 
 /// The hosts of the manifest's endpoints, as far as they are fixed: literal ones, and names under a literal suffix of an
@@ -351,17 +427,26 @@ fn fixed_host(template: &Template, self_hosted: bool) -> Option<HostPattern> {
 
 /// `None` for what is left empty; refuses control characters and outer whitespace that would break a request.
 fn optional(field: &str, value: Option<String>) -> Result<Option<String>, ConnectError> {
-    let Some(value) = value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else {
+    let Some(value) = value
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+    else {
         return Ok(None);
     };
     if value.len() > 4096 || value.chars().any(char::is_control) {
-        return Err(ConnectError::invalid(field, "use at most 4096 bytes, without line breaks or control characters"));
+        return Err(ConnectError::invalid(
+            field,
+            "use at most 4096 bytes, without line breaks or control characters",
+        ));
     }
     Ok(Some(value))
 }
 
 /// Compares an `If-Match` with what is stored; quotes and a weak mark are accepted.
-pub(crate) fn check_etag(if_match: Option<&str>, rev: keyport_vault::Rev) -> Result<(), ConnectError> {
+pub(crate) fn check_etag(
+    if_match: Option<&str>,
+    rev: keyport_vault::Rev,
+) -> Result<(), ConnectError> {
     match if_match.map(|given| given.trim_start_matches("W/").trim_matches('"')) {
         Some(given) if given != "*" && given != rev.to_string() => Err(ConnectError::Stale),
         _ => Ok(()),
@@ -385,17 +470,41 @@ mod tests {
     use super::*;
 
     fn host(template: &str, self_hosted: bool) -> Option<String> {
-        fixed_host(&Template::parse(template).unwrap(), self_hosted).map(|pattern| pattern.to_string())
+        fixed_host(&Template::parse(template).unwrap(), self_hosted)
+            .map(|pattern| pattern.to_string())
     }
 
     #[test]
     fn only_hosts_that_no_person_types_are_pinned_by_themselves() {
-        assert_eq!(host("https://github.com/login/oauth/access_token", false).as_deref(), Some("github.com"));
-        assert_eq!(host("https://{{ fields.subdomain }}.zendesk.com/oauth/tokens", false).as_deref(), Some("*.zendesk.com"));
-        assert_eq!(host("https://{{ fields.subdomain }}.zendesk.com/oauth/tokens", true), None);
+        assert_eq!(
+            host("https://github.com/login/oauth/access_token", false).as_deref(),
+            Some("github.com")
+        );
+        assert_eq!(
+            host(
+                "https://{{ fields.subdomain }}.zendesk.com/oauth/tokens",
+                false
+            )
+            .as_deref(),
+            Some("*.zendesk.com")
+        );
+        assert_eq!(
+            host(
+                "https://{{ fields.subdomain }}.zendesk.com/oauth/tokens",
+                true
+            ),
+            None
+        );
         assert_eq!(host("{{ fields.origin }}/oauth/token", false), None);
-        assert_eq!(host("https://{{ fields.a }}.{{ fields.b }}.com/x", false), None);
+        assert_eq!(
+            host("https://{{ fields.a }}.{{ fields.b }}.com/x", false),
+            None
+        );
         assert_eq!(host("https://{{ fields.host }}/x", false), None);
-        assert_eq!(host("https://{{ fields.a }}.com/x", false), None, "one label is no suffix");
+        assert_eq!(
+            host("https://{{ fields.a }}.com/x", false),
+            None,
+            "one label is no suffix"
+        );
     }
 }

@@ -40,7 +40,13 @@ pub struct EngineParts {
 
 impl EngineParts {
     /// The parts with the system's clock, the system's randomness and the usual limits.
-    pub fn new(vault: Vault, egress: Egress, plugins: PluginHost, catalogue: Catalogue, public_url: Url) -> Self {
+    pub fn new(
+        vault: Vault,
+        egress: Egress,
+        plugins: PluginHost,
+        catalogue: Catalogue,
+        public_url: Url,
+    ) -> Self {
         EngineParts {
             vault,
             egress,
@@ -126,7 +132,14 @@ impl Engine {
     /// When a component does not load or `public_url` cannot be one.
     pub async fn new(parts: EngineParts) -> Result<Engine, ConnectError> {
         parts.catalogue.load_components(&parts.plugins).await?;
-        Engine::assemble(parts.vault, parts.egress, parts.catalogue, parts.public_url, (parts.clock, parts.entropy), parts.options)
+        Engine::assemble(
+            parts.vault,
+            parts.egress,
+            parts.catalogue,
+            parts.public_url,
+            (parts.clock, parts.entropy),
+            parts.options,
+        )
     }
 
     /// [`Engine::new`] once the components are loaded.
@@ -138,7 +151,9 @@ impl Engine {
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         options: Options,
     ) -> Result<Engine, ConnectError> {
-        let bare = public_url.path() == "/" && public_url.query().is_none() && public_url.fragment().is_none();
+        let bare = public_url.path() == "/"
+            && public_url.query().is_none()
+            && public_url.fragment().is_none();
         if public_url.cannot_be_a_base() || !bare {
             return Err(ConnectError::misconfigured(
                 "bad_public_url",
@@ -175,7 +190,11 @@ impl Engine {
     /// The lock that lets one caller at a time renew this connection's token.
     pub(crate) fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         // A map entry is whole at any time, so a panic elsewhere cannot have left it half-written.
-        let mut turns = self.inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self
+            .inner
+            .turns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
             return turn;
         }
@@ -192,19 +211,26 @@ impl Engine {
 
     /// This long from now.
     pub(crate) fn after(&self, span: Duration) -> i64 {
-        self.now().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+        self.now()
+            .saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// An address on this host.
     pub(crate) fn here(&self, path: &str) -> String {
-        format!("{}{path}", self.inner.public_url.as_str().trim_end_matches('/'))
+        format!(
+            "{}{path}",
+            self.inner.public_url.as_str().trim_end_matches('/')
+        )
     }
 
     /// A name that a person typed: trimmed, 1 to 200 characters, no control characters.
     pub(crate) fn check_name(&self, field: &str, name: &str) -> Result<String, ConnectError> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
-            return Err(ConnectError::invalid(field, "use 1 to 200 characters, without line breaks"));
+            return Err(ConnectError::invalid(
+                field,
+                "use 1 to 200 characters, without line breaks",
+            ));
         }
         Ok(name.to_owned())
     }

@@ -157,26 +157,44 @@ impl ConnectError {
     }
 
     pub(crate) fn invalid(field: impl Into<String>, say: impl Into<String>) -> Self {
-        ConnectError::Invalid { field: field.into(), say: say.into() }
+        ConnectError::Invalid {
+            field: field.into(),
+            say: say.into(),
+        }
     }
 
     pub(crate) fn state(code: &'static str, say: impl Into<String>) -> Self {
-        ConnectError::State { code, say: say.into() }
+        ConnectError::State {
+            code,
+            say: say.into(),
+        }
     }
 
     pub(crate) fn expired(code: &'static str, say: impl Into<String>) -> Self {
-        ConnectError::Expired { code, say: say.into() }
+        ConnectError::Expired {
+            code,
+            say: say.into(),
+        }
     }
 
     pub(crate) fn forbidden(code: &'static str, say: impl Into<String>) -> Self {
-        ConnectError::Forbidden { code, say: say.into() }
+        ConnectError::Forbidden {
+            code,
+            say: say.into(),
+        }
     }
 
     pub(crate) fn misconfigured(code: &'static str, say: impl Into<String>) -> Self {
-        ConnectError::Misconfigured { code, say: say.into() }
+        ConnectError::Misconfigured {
+            code,
+            say: say.into(),
+        }
     }
 
     pub(crate) fn internal(code: &'static str, say: impl Into<String>) -> Self {
-        ConnectError::Internal { code, say: say.into() }
+        ConnectError::Internal {
+            code,
+            say: say.into(),
+        }
     }
 }

@@ -25,7 +25,15 @@ pub(crate) struct Note<'a> {
 
 impl<'a> Note<'a> {
     pub(crate) fn by(actor: &Actor, kind: &'static str) -> Self {
-        Note { kind, actor: actor.name(), owner: None, app: None, connection: None, code: None, say: None }
+        Note {
+            kind,
+            actor: actor.name(),
+            owner: None,
+            app: None,
+            connection: None,
+            code: None,
+            say: None,
+        }
     }
 
     pub(crate) fn owner(mut self, owner: &'a Owner) -> Self {
@@ -78,13 +86,22 @@ impl Engine {
             code: note.code.map(ToOwned::to_owned),
             say: note.say.map(ToOwned::to_owned),
         };
-        record::put::<Event>(&record::record_id::<Event>(&Owner::keyport(), &id), Expect::Absent, &clear, Seal::Keep)
+        record::put::<Event>(
+            &record::record_id::<Event>(&Owner::keyport(), &id),
+            Expect::Absent,
+            &clear,
+            Seal::Keep,
+        )
     }
 
     /// Tells the pages that watch. A hint: whoever gets it asks again.
     pub(crate) fn tell(&self, kind: &str, owner: &Owner, id: &str) {
         // Nobody listening is not an error.
-        let _ = self.inner.changes.send(Change { kind: kind.to_owned(), id: id.to_owned(), owner: owner.to_string() });
+        let _ = self.inner.changes.send(Change {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            owner: owner.to_string(),
+        });
     }
 
     /// What happened, oldest first, of one owner or of all. `limit` is 1 to 200, 50 when absent.
@@ -103,8 +120,16 @@ impl Engine {
         let mut after = cursor.map(ToOwned::to_owned);
         loop {
             let wanted = limit - items.len();
-            let page =
-                self.inner.vault.list(<Event as record::Entity>::KIND, Some(&Owner::keyport()), after.as_deref(), wanted).await?;
+            let page = self
+                .inner
+                .vault
+                .list(
+                    <Event as record::Entity>::KIND,
+                    Some(&Owner::keyport()),
+                    after.as_deref(),
+                    wanted,
+                )
+                .await?;
             for head in page.heads {
                 let stored = record::read_head::<Event>(head)?;
                 if owner.is_none() || stored.clear.owner.as_deref() == owner {
@@ -113,7 +138,10 @@ impl Engine {
             }
             after = page.next;
             if after.is_none() || items.len() >= limit {
-                return Ok(Page { items, next_cursor: after });
+                return Ok(Page {
+                    items,
+                    next_cursor: after,
+                });
             }
         }
     }

@@ -44,14 +44,19 @@ pub(crate) mod option {
 
     use super::Hidden;
 
-    pub(crate) fn serialize<S: Serializer>(value: &Option<Hidden>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Hidden>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => to.serialize_some(value.expose()),
             None => to.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Hidden>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Hidden>, D::Error> {
         Option::<String>::deserialize(from).map(|value| value.map(Hidden::new))
     }
 }
@@ -64,7 +69,10 @@ pub(crate) mod map {
 
     use super::Hidden;
 
-    pub(crate) fn serialize<S: Serializer>(values: &IndexMap<String, Hidden>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        values: &IndexMap<String, Hidden>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(values.len()))?;
         for (name, value) in values {
             map.serialize_entry(name, value.expose())?;
@@ -72,8 +80,14 @@ pub(crate) mod map {
         map.end()
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Hidden>, D::Error> {
-        IndexMap::<String, String>::deserialize(from)
-            .map(|values| values.into_iter().map(|(name, value)| (name, Hidden::new(value))).collect())
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<IndexMap<String, Hidden>, D::Error> {
+        IndexMap::<String, String>::deserialize(from).map(|values| {
+            values
+                .into_iter()
+                .map(|(name, value)| (name, Hidden::new(value)))
+                .collect()
+        })
     }
 }

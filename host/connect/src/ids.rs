@@ -29,11 +29,19 @@ pub(crate) fn random_id(entropy: &dyn Entropy, prefix: &str) -> Result<String, C
 }
 
 /// Like [`random_id`], but sorting by time: nine characters of it, then thirteen random ones.
-pub(crate) fn timed_id(entropy: &dyn Entropy, prefix: &str, now_ms: i64) -> Result<String, ConnectError> {
+pub(crate) fn timed_id(
+    entropy: &dyn Entropy,
+    prefix: &str,
+    now_ms: i64,
+) -> Result<String, ConnectError> {
     let mut digits = [b'0'; TIME_CHARS];
     let mut rest = u64::try_from(now_ms).unwrap_or(0);
     for digit in digits.iter_mut().rev() {
-        *digit = usize::try_from(rest % 62).ok().and_then(|at| BASE62.get(at)).copied().unwrap_or(b'0');
+        *digit = usize::try_from(rest % 62)
+            .ok()
+            .and_then(|at| BASE62.get(at))
+            .copied()
+            .unwrap_or(b'0');
         rest /= 62;
     }
     let mut id = String::with_capacity(prefix.len() + ID_CHARS);
@@ -82,8 +90,9 @@ pub(crate) fn split_bearer<'a>(prefix: &str, value: &'a str) -> Option<(&'a str,
 
 /// Whether `text` has the shape of an id of this kind. Everything else is answered as not found without a look-up.
 pub(crate) fn is_id(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix)
-        .is_some_and(|rest| rest.len() == ID_CHARS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    text.strip_prefix(prefix).is_some_and(|rest| {
+        rest.len() == ID_CHARS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// What is kept of a secret: SHA-256 over what it is for and itself, in base64url.
@@ -97,7 +106,10 @@ pub(crate) fn hash(purpose: &str, secret: &str) -> String {
 
 /// Whether `secret` is the one whose [`hash`] was kept.
 pub(crate) fn matches(purpose: &str, secret: &str, kept: &str) -> bool {
-    hash(purpose, secret).as_bytes().ct_eq(kept.as_bytes()).into()
+    hash(purpose, secret)
+        .as_bytes()
+        .ct_eq(kept.as_bytes())
+        .into()
 }
 
 #[cfg(test)]
@@ -116,8 +128,18 @@ mod tests {
 
     #[test]
     fn later_timed_ids_sort_after_earlier_ones() {
-        let times = [0, 61, 62, 1_700_000_000_000, 1_700_000_000_001, 2_000_000_000_000];
-        let ids: Vec<String> = times.iter().map(|at| timed_id(&OsEntropy, "evt_", *at).unwrap()).collect();
+        let times = [
+            0,
+            61,
+            62,
+            1_700_000_000_000,
+            1_700_000_000_001,
+            2_000_000_000_000,
+        ];
+        let ids: Vec<String> = times
+            .iter()
+            .map(|at| timed_id(&OsEntropy, "evt_", *at).unwrap())
+            .collect();
         let mut sorted = ids.clone();
         sorted.sort();
         assert_eq!(ids, sorted);
@@ -138,7 +160,10 @@ mod tests {
         let id = random_id(&OsEntropy, "ses_").unwrap();
         let secret = random_secret(&OsEntropy).unwrap();
         let value = bearer(&id, &secret);
-        assert_eq!(split_bearer("ses_", &value), Some((id.as_str(), secret.as_str())));
+        assert_eq!(
+            split_bearer("ses_", &value),
+            Some((id.as_str(), secret.as_str()))
+        );
         assert_eq!(split_bearer("key_", &value), None);
         assert_eq!(split_bearer("ses_", &id), None);
     }

@@ -21,19 +21,33 @@ impl Engine {
     /// # Errors
     ///
     /// When the name is empty or too long, no scope is given, or the store cannot be written.
-    pub async fn create_key(&self, name: &str, scopes: &[KeyScope]) -> Result<CreatedKey, ConnectError> {
+    pub async fn create_key(
+        &self,
+        name: &str,
+        scopes: &[KeyScope],
+    ) -> Result<CreatedKey, ConnectError> {
         let name = self.check_name("name", name)?;
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
         scopes.dedup();
         if scopes.is_empty() {
-            return Err(ConnectError::invalid("scopes", "name at least one scope that the key is to have"));
+            return Err(ConnectError::invalid(
+                "scopes",
+                "name at least one scope that the key is to have",
+            ));
         }
         let entropy = self.inner.entropy.as_ref();
         let id = ids::random_id(entropy, Key::PREFIX)?;
         let secret = ids::random_secret(entropy)?;
-        let clear = KeyClear { name, scopes, created_at: self.now(), last_used_at: None };
-        let sealed = KeySealed { hash: ids::hash(HASH, &secret) };
+        let clear = KeyClear {
+            name,
+            scopes,
+            created_at: self.now(),
+            last_used_at: None,
+        };
+        let sealed = KeySealed {
+            hash: ids::hash(HASH, &secret),
+        };
         let at = record::record_id::<Key>(&Owner::keyport(), &id);
         self.commit(vec![
             record::put::<Key>(&at, Expect::Absent, &clear, Seal::Put(&sealed))?,
@@ -53,7 +67,10 @@ impl Engine {
     ///
     /// When the store cannot be read; that is not a verdict on the key.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<PlatformKey>, ConnectError> {
-        let Some((number, given)) = secret.strip_prefix(SECRET_PREFIX).and_then(|rest| rest.split_once('.')) else {
+        let Some((number, given)) = secret
+            .strip_prefix(SECRET_PREFIX)
+            .and_then(|rest| rest.split_once('.'))
+        else {
             return Ok(None);
         };
         let stored: Stored<Key> = match self.load(&format!("{}{number}", Key::PREFIX)).await {
@@ -65,13 +82,27 @@ impl Engine {
             return Ok(None);
         }
         let now = self.now();
-        if stored.clear.last_used_at.is_none_or(|last| now.saturating_sub(last) >= USED_STEP_MS) {
+        if stored
+            .clear
+            .last_used_at
+            .is_none_or(|last| now.saturating_sub(last) >= USED_STEP_MS)
+        {
             let mut clear = stored.clear.clone();
             clear.last_used_at = Some(now);
             // Only a convenience: whoever wrote in between has written a time as good.
-            let _ = self.commit(vec![record::put::<Key>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)?]).await;
+            let _ = self
+                .commit(vec![record::put::<Key>(
+                    &stored.id,
+                    Expect::At(stored.rev),
+                    &clear,
+                    Seal::Keep,
+                )?])
+                .await;
         }
-        Ok(Some(PlatformKey { id: stored.id().to_owned(), scopes: stored.clear.scopes }))
+        Ok(Some(PlatformKey {
+            id: stored.id().to_owned(),
+            scopes: stored.clear.scopes,
+        }))
     }
 
     /// All keys, without their secrets.

@@ -46,42 +46,71 @@ impl Engine {
             }
             let swept = self.sweep_pending(&head, now, &mut report).await;
             if let Err(error) = swept {
-                tracing::warn!(connection = head.id(), code = error.code(), "a pending connection was not swept");
+                tracing::warn!(
+                    connection = head.id(),
+                    code = error.code(),
+                    "a pending connection was not swept"
+                );
             }
         }
         for head in self.heads::<Flow>(None).await? {
             let swept = self.sweep_flow(&head, now, &mut report).await;
             if let Err(error) = swept {
-                tracing::warn!(flow = head.id(), code = error.code(), "a flow was not swept");
+                tracing::warn!(
+                    flow = head.id(),
+                    code = error.code(),
+                    "a flow was not swept"
+                );
             }
         }
         for head in self.heads::<Session>(None).await? {
             let over = match head.clear.status {
                 SessionStatus::Created => now >= head.clear.idle_until.saturating_add(KEPT_MS),
                 SessionStatus::Opened | SessionStatus::Completed | SessionStatus::Closed => {
-                    now >= head.clear.expires_at.min(head.clear.idle_until).saturating_add(KEPT_MS)
+                    now >= head
+                        .clear
+                        .expires_at
+                        .min(head.clear.idle_until)
+                        .saturating_add(KEPT_MS)
                 }
             };
-            if over && self.commit(vec![record::delete(&head.id, Expect::At(head.rev))]).await.is_ok() {
+            if over
+                && self
+                    .commit(vec![record::delete(&head.id, Expect::At(head.rev))])
+                    .await
+                    .is_ok()
+            {
                 report.removed += 1;
             }
         }
         Ok(report)
     }
 
-    async fn sweep_pending(&self, head: &Stored<Connection>, now: i64, report: &mut SweepReport) -> Result<(), ConnectError> {
+    async fn sweep_pending(
+        &self,
+        head: &Stored<Connection>,
+        now: i64,
+        report: &mut SweepReport,
+    ) -> Result<(), ConnectError> {
         let clear = &head.clear;
         if let Some(awaiting) = &clear.awaiting {
             if now >= awaiting.until {
-                self.abandon(self.load(head.id()).await?, "not_taken_over").await?;
+                self.abandon(self.load(head.id()).await?, "not_taken_over")
+                    .await?;
                 report.abandoned += 1;
             }
             return Ok(());
         }
         if clear.retry_until.is_none_or(|until| now >= until) {
-            self.abandon(self.load(head.id()).await?, "provider_down").await?;
+            self.abandon(self.load(head.id()).await?, "provider_down")
+                .await?;
             report.abandoned += 1;
-        } else if now >= clear.last_tested_at.unwrap_or(clear.created_at).saturating_add(RETRY_MS) {
+        } else if now
+            >= clear
+                .last_tested_at
+                .unwrap_or(clear.created_at)
+                .saturating_add(RETRY_MS)
+        {
             report.retried += 1;
             match self.try_pending(head.id()).await {
                 Ok(()) | Err(ConnectError::App { .. }) => {}
@@ -91,17 +120,32 @@ impl Engine {
         Ok(())
     }
 
-    async fn sweep_flow(&self, head: &Stored<Flow>, now: i64, report: &mut SweepReport) -> Result<(), ConnectError> {
+    async fn sweep_flow(
+        &self,
+        head: &Stored<Flow>,
+        now: i64,
+        report: &mut SweepReport,
+    ) -> Result<(), ConnectError> {
         let clear = &head.clear;
-        if now >= clear.expires_at.saturating_add(KEPT_MS) && clear.status != FlowStatus::AwaitingCompletion {
-            self.commit(vec![record::delete(&head.id, Expect::At(head.rev))]).await?;
+        if now >= clear.expires_at.saturating_add(KEPT_MS)
+            && clear.status != FlowStatus::AwaitingCompletion
+        {
+            self.commit(vec![record::delete(&head.id, Expect::At(head.rev))])
+                .await?;
             report.removed += 1;
             return Ok(());
         }
-        let stuck = matches!(clear.status, FlowStatus::Started | FlowStatus::Authorizing | FlowStatus::Exchanging);
+        let stuck = matches!(
+            clear.status,
+            FlowStatus::Started | FlowStatus::Authorizing | FlowStatus::Exchanging
+        );
         if stuck && now >= clear.expires_at {
             let error = if clear.status == FlowStatus::Exchanging {
-                problem("interrupted", "this sign-in was interrupted on our side; start again", head.id())
+                problem(
+                    "interrupted",
+                    "this sign-in was interrupted on our side; start again",
+                    head.id(),
+                )
             } else {
                 problem("expired", "this took too long; start again", head.id())
             };

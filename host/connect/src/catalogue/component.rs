@@ -23,7 +23,12 @@ impl Component {
         }
     }
 
-    pub(crate) async fn action(&self, call: Call, name: &str, input: &Value) -> Result<Value, CallError> {
+    pub(crate) async fn action(
+        &self,
+        call: Call,
+        name: &str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
         match self {
             Component::Sandboxed(app) => app.action(call, name, input).await,
             #[cfg(test)]

@@ -20,12 +20,22 @@ impl Engine {
     ///
     /// When the store cannot be read.
     pub async fn apps(&self, query: &AppQuery) -> Result<Page<AppSummary>, ConnectError> {
-        let words: Vec<String> = query.q.iter().flat_map(|q| q.split_whitespace()).map(str::to_lowercase).collect();
+        let words: Vec<String> = query
+            .q
+            .iter()
+            .flat_map(|q| q.split_whitespace())
+            .map(str::to_lowercase)
+            .collect();
         let mut found: Vec<(u32, String, &AppEntry)> = self
             .inner
             .catalogue
             .iter()
-            .filter(|app| query.category.as_ref().is_none_or(|wanted| app.manifest.categories.contains(wanted)))
+            .filter(|app| {
+                query
+                    .category
+                    .as_ref()
+                    .is_none_or(|wanted| app.manifest.categories.contains(wanted))
+            })
             .filter_map(|app| {
                 let score = relevance(&app.manifest, &words)?;
                 Some((score, app.manifest.name.to_lowercase(), app.as_ref()))
@@ -35,10 +45,14 @@ impl Engine {
 
         let start = match query.cursor.as_deref() {
             None => 0,
-            Some(cursor) => cursor.parse::<usize>().map_err(|_| ConnectError::invalid("cursor", "this is not a cursor of this list"))?,
+            Some(cursor) => cursor.parse::<usize>().map_err(|_| {
+                ConnectError::invalid("cursor", "this is not a cursor of this list")
+            })?,
         };
         let limit = query.limit.unwrap_or(50).clamp(1, 200);
-        let configured = self.heads::<Configuration>(Some(&keyport_vault::Owner::keyport())).await?;
+        let configured = self
+            .heads::<Configuration>(Some(&keyport_vault::Owner::keyport()))
+            .await?;
         let mut items = Vec::new();
         for (_, _, app) in found.iter().skip(start).take(limit) {
             let has = configured.iter().any(|config| config.clear.app == app.id());
@@ -55,7 +69,10 @@ impl Engine {
             });
         }
         let next = start.saturating_add(limit);
-        Ok(Page { items, next_cursor: (next < found.len()).then(|| next.to_string()) })
+        Ok(Page {
+            items,
+            next_cursor: (next < found.len()).then(|| next.to_string()),
+        })
     }
 
     /// One app, with everything that its forms need.
@@ -68,14 +85,26 @@ impl Engine {
         let manifest = &app.manifest;
         let usable = self.usable(app).await?;
         // Whoever brings an OAuth client must know the callback address before, so there must be a configuration.
-        let owners_client = manifest.auth.values().filter_map(AuthMethod::oauth2).any(|oauth| oauth.client.owner.is_some());
-        let redirect_uri =
-            if owners_client { Some(self.redirect_uri(self.ensure_configuration(app).await?.id())) } else { None };
+        let owners_client = manifest
+            .auth
+            .values()
+            .filter_map(AuthMethod::oauth2)
+            .any(|oauth| oauth.client.owner.is_some());
+        let redirect_uri = if owners_client {
+            Some(self.redirect_uri(self.ensure_configuration(app).await?.id()))
+        } else {
+            None
+        };
         let links = &manifest.links;
-        let links = [("home", &links.home), ("docs", &links.docs), ("support", &links.support), ("register", &links.register)]
-            .into_iter()
-            .filter_map(|(name, url)| Some((name.to_owned(), url.clone()?)))
-            .collect::<IndexMap<_, _>>();
+        let links = [
+            ("home", &links.home),
+            ("docs", &links.docs),
+            ("support", &links.support),
+            ("register", &links.register),
+        ]
+        .into_iter()
+        .filter_map(|(name, url)| Some((name.to_owned(), url.clone()?)))
+        .collect::<IndexMap<_, _>>();
         Ok(AppView {
             id: app.id().to_owned(),
             name: manifest.name.clone(),
@@ -91,10 +120,25 @@ impl Engine {
             methods: manifest
                 .auth
                 .iter()
-                .map(|(id, auth)| method(id, auth, usable.get(id).unwrap_or(&Usable::Yes), redirect_uri.as_deref()))
+                .map(|(id, auth)| {
+                    method(
+                        id,
+                        auth,
+                        usable.get(id).unwrap_or(&Usable::Yes),
+                        redirect_uri.as_deref(),
+                    )
+                })
                 .collect(),
-            actions: manifest.actions.iter().map(|(id, it)| action(id, it)).collect(),
-            events: manifest.triggers.iter().map(|(id, it)| trigger(id, it)).collect(),
+            actions: manifest
+                .actions
+                .iter()
+                .map(|(id, it)| action(id, it))
+                .collect(),
+            events: manifest
+                .triggers
+                .iter()
+                .map(|(id, it)| trigger(id, it))
+                .collect(),
             origin_override: self.origin_override(manifest),
         })
     }
@@ -105,7 +149,12 @@ impl Engine {
     ///
     /// When there is no such app or it has none.
     pub fn logo(&self, app: &str) -> Result<bytes::Bytes, ConnectError> {
-        self.inner.catalogue.get(app)?.logo.clone().ok_or(ConnectError::not_found("logo"))
+        self.inner
+            .catalogue
+            .get(app)?
+            .logo
+            .clone()
+            .ok_or(ConnectError::not_found("logo"))
     }
 
     /// Where this app's calls really go, if the operator sends one of its fixed origins elsewhere.
@@ -119,7 +168,13 @@ impl Engine {
         templates
             .into_iter()
             .filter_map(|template| Url::parse(template.as_literal()?).ok())
-            .find_map(|url| self.inner.egress.origins().find(&url).map(ToString::to_string))
+            .find_map(|url| {
+                self.inner
+                    .egress
+                    .origins()
+                    .find(&url)
+                    .map(ToString::to_string)
+            })
     }
 }
 
@@ -157,7 +212,9 @@ fn test_reason(manifest: &Manifest) -> Option<String> {
 }
 
 fn method(id: &str, auth: &AuthMethod, usable: &Usable, redirect_uri: Option<&str>) -> MethodView {
-    let own_client = auth.oauth2().is_some_and(|oauth| oauth.client.owner.is_some());
+    let own_client = auth
+        .oauth2()
+        .is_some_and(|oauth| oauth.client.owner.is_some());
     MethodView {
         id: id.to_owned(),
         label: auth.label().to_owned(),
@@ -186,10 +243,17 @@ pub(crate) fn field(field: &Field) -> FieldView {
         choices: field
             .choices
             .iter()
-            .map(|choice| ChoiceView { value: choice.value.clone(), label: choice.label.clone() })
+            .map(|choice| ChoiceView {
+                value: choice.value.clone(),
+                label: choice.label.clone(),
+            })
             .collect(),
         // A secret's default would be a shared secret in a manifest; nothing of the kind is shown.
-        default: if field.secret { None } else { field.default.clone() },
+        default: if field.secret {
+            None
+        } else {
+            field.default.clone()
+        },
         example: field.example.clone(),
         help: field.help.clone(),
         help_url: field.help_url.clone(),

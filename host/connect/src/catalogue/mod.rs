@@ -55,26 +55,42 @@ impl AppEntry {
     pub(crate) fn method(&self, id: &str) -> Result<&AuthMethod, ConnectError> {
         self.manifest.auth.get(id).ok_or_else(|| {
             let known: Vec<&str> = self.manifest.auth.keys().map(String::as_str).collect();
-            ConnectError::invalid("method", format!("{} has no such way to sign in; it has {}", self.manifest.name, known.join(", ")))
+            ConnectError::invalid(
+                "method",
+                format!(
+                    "{} has no such way to sign in; it has {}",
+                    self.manifest.name,
+                    known.join(", ")
+                ),
+            )
         })
     }
 
     pub(crate) fn oauth(&self, id: &str) -> Result<&Oauth2, ConnectError> {
         match self.method(id)? {
             AuthMethod::Oauth2(oauth) => Ok(oauth),
-            _ => Err(ConnectError::invalid("method", "this way to sign in takes a form, not the app's own page")),
+            _ => Err(ConnectError::invalid(
+                "method",
+                "this way to sign in takes a form, not the app's own page",
+            )),
         }
     }
 
     /// What a component gets to see of the manifest, in a call of a connection that signed in by `method`.
     pub(crate) fn guest_view(&self, method: &str) -> Arc<str> {
-        self.guest_views.get(method).cloned().unwrap_or_else(|| "{}".into())
+        self.guest_views
+            .get(method)
+            .cloned()
+            .unwrap_or_else(|| "{}".into())
     }
 
     pub(crate) fn component(&self) -> Result<&Component, ConnectError> {
-        self.loaded
-            .get()
-            .ok_or_else(|| ConnectError::internal("not_loaded", format!("the component of {} was not loaded", self.manifest.name)))
+        self.loaded.get().ok_or_else(|| {
+            ConnectError::internal(
+                "not_loaded",
+                format!("the component of {} was not loaded", self.manifest.name),
+            )
+        })
     }
 }
 
@@ -99,18 +115,27 @@ impl Catalogue {
                         loaded: std::sync::OnceLock::new(),
                     };
                     if apps.insert(id.clone(), Arc::new(entry)).is_some() {
-                        problems.push(format!("{}: there is another app with the id {id}", source.origin));
+                        problems.push(format!(
+                            "{}: there is another app with the id {id}",
+                            source.origin
+                        ));
                     }
                 }
                 Err(findings) => problems.extend(
                     findings
                         .iter()
                         .filter(|finding| finding.severity == Severity::Error)
-                        .map(|f| format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message)),
+                        .map(|f| {
+                            format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message)
+                        }),
                 ),
             }
         }
-        if problems.is_empty() { Ok(Catalogue { apps }) } else { Err(CatalogueError { problems }) }
+        if problems.is_empty() {
+            Ok(Catalogue { apps })
+        } else {
+            Err(CatalogueError { problems })
+        }
     }
 
     /// How many apps there are.
@@ -132,14 +157,23 @@ impl Catalogue {
     }
 
     /// Loads every component: compiled, linked and instantiated once.
-    pub(crate) async fn load_components(&self, plugins: &keyport_plugin::PluginHost) -> Result<(), ConnectError> {
+    pub(crate) async fn load_components(
+        &self,
+        plugins: &keyport_plugin::PluginHost,
+    ) -> Result<(), ConnectError> {
         for entry in self.apps.values() {
             if entry.loaded.get().is_some() {
                 continue;
             }
-            let loaded = plugins.load(entry.id(), &entry.component).await.map_err(|error| {
-                ConnectError::misconfigured("bad_component", format!("the component of {}: {error}", entry.id()))
-            })?;
+            let loaded = plugins
+                .load(entry.id(), &entry.component)
+                .await
+                .map_err(|error| {
+                    ConnectError::misconfigured(
+                        "bad_component",
+                        format!("the component of {}: {error}", entry.id()),
+                    )
+                })?;
             // Two engines over one catalogue: the first one's is as good.
             let _ = entry.loaded.set(Component::Sandboxed(loaded));
         }
@@ -160,7 +194,14 @@ fn guest_views(manifest: &Manifest) -> BTreeMap<String, Arc<str>> {
     manifest
         .auth
         .keys()
-        .map(|method| (method.clone(), keyport_manifest::guest_view_for(manifest, method).to_string().into()))
+        .map(|method| {
+            (
+                method.clone(),
+                keyport_manifest::guest_view_for(manifest, method)
+                    .to_string()
+                    .into(),
+            )
+        })
         .collect()
 }
 

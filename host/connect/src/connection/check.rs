@@ -47,14 +47,32 @@ impl Engine {
         };
         let call = self.component_call(&parts, true)?;
         if let Test::None { .. } = subject.entry.manifest.test_for(subject.method) {
-            return Ok(Checked { account: None, extra: serde_json::Value::Null });
+            return Ok(Checked {
+                account: None,
+                extra: serde_json::Value::Null,
+            });
         }
-        let found = subject.entry.component()?.check(call).await.map_err(call_error)?;
-        Ok(Checked { account: Some(AccountView { id: found.id, label: found.label }), extra: found.extra })
+        let found = subject
+            .entry
+            .component()?
+            .check(call)
+            .await
+            .map_err(call_error)?;
+        Ok(Checked {
+            account: Some(AccountView {
+                id: found.id,
+                label: found.label,
+            }),
+            extra: found.extra,
+        })
     }
 
     /// The hosts that calls may go to, as the person agrees to them now.
-    pub(crate) fn agreed_hosts(&self, entry: &AppEntry, sealed: &ConnectionSealed) -> Result<Vec<String>, ConnectError> {
+    pub(crate) fn agreed_hosts(
+        &self,
+        entry: &AppEntry,
+        sealed: &ConnectionSealed,
+    ) -> Result<Vec<String>, ConnectError> {
         let api = scope::api(entry, &scope::of_connection(sealed, None))?;
         Ok(api.hosts.iter().map(ToString::to_string).collect())
     }

@@ -41,7 +41,10 @@ impl Engine {
         signed_in(&stored)?;
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
         if entry.method(&stored.clear.method)?.oauth2().is_some() {
-            return Err(ConnectError::state("sign_in_again", "to change the details of this account, sign in to it again"));
+            return Err(ConnectError::state(
+                "sign_in_again",
+                "to change the details of this account, sign in to it again",
+            ));
         }
         let old = stored.sealed()?;
         let parsed = fields::parse(&entry, &stored.clear.method, &typed, Some(old))?;
@@ -77,7 +80,11 @@ impl Engine {
                 return Ok(steps.report(Some(&error), self.view(&stored)));
             }
         };
-        steps.done("request", since, format!("{} accepted the new details", entry.manifest.name));
+        steps.done(
+            "request",
+            since,
+            format!("{} accepted the new details", entry.manifest.name),
+        );
         if let (Some(before), Some(now)) = (&stored.clear.account, &checked.account)
             && before.id != now.id
         {
@@ -94,9 +101,17 @@ impl Engine {
         stored.clear.account = checked.account.or(stored.clear.account);
         stored.clear.updated_at = self.now();
         stored.clear.last_tested_at = Some(self.now());
-        let note = Note::by(actor, "connection.details_updated").owner(stored.owner()).app(&stored.clear.app).connection(id);
+        let note = Note::by(actor, "connection.details_updated")
+            .owner(stored.owner())
+            .app(&stored.clear.app)
+            .connection(id);
         let writes = vec![
-            record::put::<Connection>(&stored.id, Expect::At(stored.rev), &stored.clear, Seal::Put(&sealed))?,
+            record::put::<Connection>(
+                &stored.id,
+                Expect::At(stored.rev),
+                &stored.clear,
+                Seal::Put(&sealed),
+            )?,
             self.note(note)?,
         ];
         stored.rev = self.commit(writes).await?;
@@ -112,21 +127,39 @@ impl Engine {
     /// A field that is not acceptable, or what the app said to the test call; then nothing is kept. One exception: when
     /// the token had to be renewed and the app then went away, the connection is kept as `pending`, because it holds the
     /// only token that still works.
-    pub async fn import(&self, actor: &Actor, new: NewImport) -> Result<ConnectionView, ConnectError> {
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        new: NewImport,
+    ) -> Result<ConnectionView, ConnectError> {
         actor.require(KeyScope::Connect)?;
         let owner = parse_owner(&new.owner)?;
         let entry = self.inner.catalogue.get(&new.app)?.clone();
         let auth = entry.method(&new.method)?;
         let typed = fields::parse(&entry, &new.method, &new.fields, None)?;
-        let title = new.title.as_deref().map(|title| self.check_name("title", title)).transpose()?;
-        let config = self.configuration_for(&new.app, new.config.as_deref()).await?;
+        let title = new
+            .title
+            .as_deref()
+            .map(|title| self.check_name("title", title))
+            .transpose()?;
+        let config = self
+            .configuration_for(&new.app, new.config.as_deref())
+            .await?;
         let offered = config.as_ref().map(Stored::sealed).transpose()?;
 
-        let mut sealed = ConnectionSealed { fields: typed.fields, credentials: typed.credentials, ..ConnectionSealed::default() };
+        let mut sealed = ConnectionSealed {
+            fields: typed.fields,
+            credentials: typed.credentials,
+            ..ConnectionSealed::default()
+        };
         match (auth.oauth2(), new.token) {
             (Some(oauth), Some(token)) => {
                 self.take_token(&mut sealed, oauth, token)?;
-                if sealed.token.as_ref().is_some_and(|token| token.refresh.is_some()) {
+                if sealed
+                    .token
+                    .as_ref()
+                    .is_some_and(|token| token.refresh.is_some())
+                {
                     // A refresh token is bound to the client that it was made with: without one it could not be used.
                     check_offered(&new.method, auth, offered)?;
                     let known = scope::of_connection(&sealed, None);
@@ -134,8 +167,18 @@ impl Engine {
                     client::choose(oauth, &known, &endpoints, offered)?;
                 }
             }
-            (Some(_), None) => return Err(ConnectError::invalid("token", "an OAuth connection is imported with its token")),
-            (None, Some(_)) => return Err(ConnectError::invalid("token", "this way to sign in has fields, not a token")),
+            (Some(_), None) => {
+                return Err(ConnectError::invalid(
+                    "token",
+                    "an OAuth connection is imported with its token",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(ConnectError::invalid(
+                    "token",
+                    "this way to sign in has fields, not a token",
+                ));
+            }
             (None, None) => {}
         }
         let fresh = Fresh {
@@ -154,7 +197,11 @@ impl Engine {
             Ok(()) => self.get(&Actor::Host, &id).await,
             Err(error) if may_pass_later(&error) => {
                 let stored: Stored<Connection> = self.load(&id).await?;
-                let renewed = stored.sealed()?.token.as_ref().is_some_and(|token| token.generation > 1);
+                let renewed = stored
+                    .sealed()?
+                    .token
+                    .as_ref()
+                    .is_some_and(|token| token.generation > 1);
                 if renewed {
                     return Ok(self.view(&stored));
                 }
@@ -174,28 +221,47 @@ impl Engine {
         let clean = |field: &str, text: String| {
             let text = text.trim().to_owned();
             if text.is_empty() || text.len() > 16_384 || text.chars().any(char::is_control) {
-                return Err(ConnectError::invalid(field, "this is empty, too long, or holds control characters"));
+                return Err(ConnectError::invalid(
+                    field,
+                    "this is empty, too long, or holds control characters",
+                ));
             }
             Ok(Hidden::new(text))
         };
         for (id, value) in token.capture {
-            let declared = oauth
-                .capture
-                .get(&id)
-                .ok_or_else(|| ConnectError::invalid("token.capture", format!("this app captures no `{id}`")))?;
-            let value = declared
-                .check(&value)
-                .ok_or_else(|| ConnectError::invalid("token.capture", format!("`{id}` is not of the form that this app gives it")))?;
+            let declared = oauth.capture.get(&id).ok_or_else(|| {
+                ConnectError::invalid("token.capture", format!("this app captures no `{id}`"))
+            })?;
+            let value = declared.check(&value).ok_or_else(|| {
+                ConnectError::invalid(
+                    "token.capture",
+                    format!("`{id}` is not of the form that this app gives it"),
+                )
+            })?;
             sealed.capture.insert(id, Hidden::new(value));
         }
-        if let Some((missing, _)) = oauth.capture.iter().find(|(id, declared)| declared.required && !sealed.capture.contains_key(*id)) {
-            return Err(ConnectError::invalid("token.capture", format!("this app needs `{missing}` as well")));
+        if let Some((missing, _)) = oauth
+            .capture
+            .iter()
+            .find(|(id, declared)| declared.required && !sealed.capture.contains_key(*id))
+        {
+            return Err(ConnectError::invalid(
+                "token.capture",
+                format!("this app needs `{missing}` as well"),
+            ));
         }
         sealed.scopes = token.scopes;
         sealed.token = Some(Token {
             access: clean("token.access_token", token.access_token)?,
-            refresh: token.refresh_token.map(|text| clean("token.refresh_token", text)).transpose()?,
-            expires_at: token.expires_at.as_deref().map(|at| parse_rfc3339("token.expires_at", at)).transpose()?,
+            refresh: token
+                .refresh_token
+                .map(|text| clean("token.refresh_token", text))
+                .transpose()?,
+            expires_at: token
+                .expires_at
+                .as_deref()
+                .map(|at| parse_rfc3339("token.expires_at", at))
+                .transpose()?,
             obtained_at: self.now(),
             generation: 1,
         });

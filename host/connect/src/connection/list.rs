@@ -4,13 +4,13 @@ use keyport_vault::Owner;
 
 use crate::actor::Actor;
 use crate::catalogue::logo_url;
+use crate::clock;
 use crate::configuration::check_etag;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::record::{self, Connection, ConnectionClear, Entity as _, Stored};
 use crate::session::parse_owner;
 use crate::view::{ConnectionQuery, ConnectionView, KeyScope, Page};
-use crate::clock;
 
 impl Engine {
     /// The connections that this actor may see, by owner and age.
@@ -18,7 +18,11 @@ impl Engine {
     /// # Errors
     ///
     /// When the query is not acceptable or the store cannot be read.
-    pub async fn list(&self, actor: &Actor, query: &ConnectionQuery) -> Result<Page<ConnectionView>, ConnectError> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        query: &ConnectionQuery,
+    ) -> Result<Page<ConnectionView>, ConnectError> {
         let owner = match (actor, &query.owner) {
             (Actor::Session(session), _) => Some(session.owner.clone()),
             (_, Some(owner)) => Some(parse_owner(owner)?),
@@ -32,7 +36,11 @@ impl Engine {
         let mut after = query.cursor.clone();
         loop {
             let wanted = limit - items.len();
-            let page = self.inner.vault.list(Connection::KIND, owner.as_ref(), after.as_deref(), wanted).await?;
+            let page = self
+                .inner
+                .vault
+                .list(Connection::KIND, owner.as_ref(), after.as_deref(), wanted)
+                .await?;
             for head in page.heads {
                 let stored = record::read_head::<Connection>(head)?;
                 if listed(actor, query, stored.owner(), &stored.clear) {
@@ -41,7 +49,10 @@ impl Engine {
             }
             after = page.next;
             if after.is_none() || items.len() >= limit {
-                return Ok(Page { items, next_cursor: after });
+                return Ok(Page {
+                    items,
+                    next_cursor: after,
+                });
             }
         }
     }
@@ -59,13 +70,19 @@ impl Engine {
     }
 
     /// The record behind an id, if this actor may see it. Somebody else's is answered like one that does not exist.
-    pub(crate) async fn connection_of(&self, actor: &Actor, id: &str) -> Result<Stored<Connection>, ConnectError> {
+    pub(crate) async fn connection_of(
+        &self,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let stored: Stored<Connection> = self.load(id).await?;
         if !actor.sees(stored.owner()) || stored.clear.replaces.is_some() {
             return Err(ConnectError::not_found(Connection::WHAT));
         }
         if let Actor::Session(session) = actor {
-            session.allows_app(&stored.clear.app).map_err(|_| ConnectError::not_found(Connection::WHAT))?;
+            session
+                .allows_app(&stored.clear.app)
+                .map_err(|_| ConnectError::not_found(Connection::WHAT))?;
         }
         Ok(stored)
     }
@@ -84,7 +101,11 @@ impl Engine {
 
     pub(crate) fn view(&self, stored: &Stored<Connection>) -> ConnectionView {
         let clear = &stored.clear;
-        let app_name = self.inner.catalogue.get(&clear.app).map_or_else(|_| clear.app.clone(), |app| app.manifest.name.clone());
+        let app_name = self
+            .inner
+            .catalogue
+            .get(&clear.app)
+            .map_or_else(|_| clear.app.clone(), |app| app.manifest.name.clone());
         ConnectionView {
             id: stored.id().to_owned(),
             app: clear.app.clone(),
@@ -98,7 +119,11 @@ impl Engine {
             state: clear.state,
             reason: clear.reason.clone(),
             enabled: clear.enabled,
-            scopes: stored.sealed.as_ref().map(|sealed| sealed.scopes.clone()).unwrap_or_default(),
+            scopes: stored
+                .sealed
+                .as_ref()
+                .map(|sealed| sealed.scopes.clone())
+                .unwrap_or_default(),
             config: clear.config.clone(),
             imported: clear.imported,
             created_at: clock::rfc3339(clear.created_at),

@@ -37,7 +37,11 @@ pub(crate) struct Fresh {
 impl Engine {
     /// Seals new credentials as `pending`, in one commit with their flow. When that cannot be done (the person has
     /// cancelled, the store is away), the grant is ended at once: nobody would know of it.
-    pub(crate) async fn keep_pending(&self, fresh: Fresh, flow: Option<&Stored<Flow>>) -> Result<Stored<Connection>, ConnectError> {
+    pub(crate) async fn keep_pending(
+        &self,
+        fresh: Fresh,
+        flow: Option<&Stored<Flow>>,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let entry = self.inner.catalogue.get(&fresh.app)?.clone();
         let id = ids::random_id(self.inner.entropy.as_ref(), Connection::PREFIX)?;
         let now = self.now();
@@ -57,7 +61,11 @@ impl Engine {
             updated_at: now,
             last_used_at: None,
             last_tested_at: None,
-            expires_at: fresh.sealed.token.as_ref().and_then(|token| token.expires_at),
+            expires_at: fresh
+                .sealed
+                .token
+                .as_ref()
+                .and_then(|token| token.expires_at),
             failures: 0,
             failing_since: None,
             refresh: None,
@@ -74,13 +82,22 @@ impl Engine {
             sealed: Some(fresh.sealed),
             damaged: false,
         };
-        let mut writes =
-            vec![record::put::<Connection>(&stored.id, Expect::Absent, &stored.clear, Seal::Put(stored.sealed()?))?];
+        let mut writes = vec![record::put::<Connection>(
+            &stored.id,
+            Expect::Absent,
+            &stored.clear,
+            Seal::Put(stored.sealed()?),
+        )?];
         if let Some(flow) = flow {
             let mut clear = flow.clear.clone();
             clear.status = FlowStatus::Testing;
             clear.connection_id = Some(stored.clear.replaces.clone().unwrap_or(id));
-            writes.push(record::put::<Flow>(&flow.id, Expect::At(flow.rev), &clear, Seal::Destroy)?);
+            writes.push(record::put::<Flow>(
+                &flow.id,
+                Expect::At(flow.rev),
+                &clear,
+                Seal::Destroy,
+            )?);
         }
         match self.commit(writes).await {
             Ok(rev) => {
@@ -109,7 +126,10 @@ impl Engine {
             Ok(checked) => self.passed(id, checked).await,
             Err(error) if may_pass_later(&error) => {
                 let now = self.now();
-                let reason = Reason { code: error.code().to_owned(), say: error.to_string() };
+                let reason = Reason {
+                    code: error.code().to_owned(),
+                    say: error.to_string(),
+                };
                 let shown = reason.clone();
                 let stored = self
                     .settle(id, move |clear| {
@@ -124,7 +144,8 @@ impl Engine {
             Err(error) => {
                 let stored: Stored<Connection> = self.load(id).await?;
                 let flow = stored.clear.flow.clone().unwrap_or_default();
-                self.let_go(stored, &problem(error.code(), &error.to_string(), &flow)).await?;
+                self.let_go(stored, &problem(error.code(), &error.to_string(), &flow))
+                    .await?;
                 Err(error)
             }
         }
@@ -156,7 +177,8 @@ impl Engine {
             {
                 let error = wrong_account(&before.label, &now.label);
                 let flow = pending.clear.flow.clone().unwrap_or_default();
-                self.let_go(pending, &problem(error.code(), &error.to_string(), &flow)).await?;
+                self.let_go(pending, &problem(error.code(), &error.to_string(), &flow))
+                    .await?;
                 return Err(error);
             }
         }
@@ -168,8 +190,10 @@ impl Engine {
         pending.clear.reason = None;
         pending.clear.retry_until = None;
         if pending.clear.title.is_empty() {
-            pending.clear.title =
-                checked.account.as_ref().map_or_else(|| entry.manifest.name.clone(), |account| account.label.clone());
+            pending.clear.title = checked.account.as_ref().map_or_else(
+                || entry.manifest.name.clone(),
+                |account| account.label.clone(),
+            );
         }
         pending.clear.account = checked.account;
 
@@ -185,7 +209,10 @@ impl Engine {
         let shown = match &flow {
             Some(flow) if needs_completion(flow.clear.session_kind) => {
                 let until = self.after(self.inner.options.completion);
-                pending.clear.awaiting = Some(Awaiting { session: flow.clear.session.clone(), until });
+                pending.clear.awaiting = Some(Awaiting {
+                    session: flow.clear.session.clone(),
+                    until,
+                });
                 let mut clear = flow.clear.clone();
                 clear.status = FlowStatus::AwaitingCompletion;
                 clear.connection_id = Some(id.to_owned());
@@ -198,7 +225,8 @@ impl Engine {
                         Seal::Put(pending.sealed()?),
                     )?,
                     record::put::<Flow>(&flow.id, Expect::At(flow.rev), &clear, Seal::Keep)?,
-                    self.offer_completion(&flow.clear.session, id, until).await?,
+                    self.offer_completion(&flow.clear.session, id, until)
+                        .await?,
                 ];
                 self.commit(writes).await?;
                 id.to_owned()
@@ -218,7 +246,11 @@ impl Engine {
 
     /// The writes that make a tested, pending connection count, and the id that it counts under. Nothing for one that
     /// counts already.
-    pub(crate) async fn promotion(&self, actor: &Actor, pending: &Stored<Connection>) -> Result<(String, Vec<Write>), ConnectError> {
+    pub(crate) async fn promotion(
+        &self,
+        actor: &Actor,
+        pending: &Stored<Connection>,
+    ) -> Result<(String, Vec<Write>), ConnectError> {
         if pending.clear.state != ConnectionState::Pending {
             return Ok((pending.id().to_owned(), Vec::new()));
         }
@@ -238,15 +270,31 @@ impl Engine {
                     &clear,
                     Seal::Put(pending.sealed()?),
                 )?);
-                (pending.id().to_owned(), if clear.imported { "connection.imported" } else { "connection.connected" })
+                (
+                    pending.id().to_owned(),
+                    if clear.imported {
+                        "connection.imported"
+                    } else {
+                        "connection.connected"
+                    },
+                )
             }
             Some(old) => {
                 let old: Stored<Connection> = self.load(&old).await?;
-                clear.title = if old.clear.title.is_empty() { clear.title } else { old.clear.title.clone() };
+                clear.title = if old.clear.title.is_empty() {
+                    clear.title
+                } else {
+                    old.clear.title.clone()
+                };
                 clear.account = clear.account.or_else(|| old.clear.account.clone());
                 clear.created_at = old.clear.created_at;
                 clear.last_used_at = old.clear.last_used_at;
-                writes.push(record::put::<Connection>(&old.id, Expect::At(old.rev), &clear, Seal::Put(pending.sealed()?))?);
+                writes.push(record::put::<Connection>(
+                    &old.id,
+                    Expect::At(old.rev),
+                    &clear,
+                    Seal::Put(pending.sealed()?),
+                )?);
                 writes.push(record::delete(&pending.id, Expect::At(pending.rev)));
                 (old.id().to_owned(), "connection.reconnected")
             }
@@ -259,19 +307,39 @@ impl Engine {
             done.status = FlowStatus::Connected;
             done.connection_id = Some(id.clone());
             done.error = None;
-            writes.push(record::put::<Flow>(&flow.id, Expect::At(flow.rev), &done, Seal::Destroy)?);
+            writes.push(record::put::<Flow>(
+                &flow.id,
+                Expect::At(flow.rev),
+                &done,
+                Seal::Destroy,
+            )?);
         }
-        writes.push(self.note(Note::by(actor, kind).owner(pending.owner()).app(&clear.app).connection(&id))?);
+        writes.push(
+            self.note(
+                Note::by(actor, kind)
+                    .owner(pending.owner())
+                    .app(&clear.app)
+                    .connection(&id),
+            )?,
+        );
         Ok((id, writes))
     }
 
     /// Lets a pending connection go: the grant is ended at the app, the row removed, the flow told. Does nothing to one
     /// that counts.
-    pub(crate) async fn abandon(&self, pending: Stored<Connection>, code: &str) -> Result<(), ConnectError> {
+    pub(crate) async fn abandon(
+        &self,
+        pending: Stored<Connection>,
+        code: &str,
+    ) -> Result<(), ConnectError> {
         let say = match code {
             "cancelled" => "you stopped this sign-in",
-            "wrong_owner" => "this account was connected for somebody else than who is signed in; it was let go again",
-            "not_taken_over" => "the page that asked for this account did not take it over in time; connect it again",
+            "wrong_owner" => {
+                "this account was connected for somebody else than who is signed in; it was let go again"
+            }
+            "not_taken_over" => {
+                "the page that asked for this account did not take it over in time; connect it again"
+            }
             _ => "the app could not be reached for its test; connect it again later",
         };
         let flow = pending.clear.flow.clone().unwrap_or_default();
@@ -303,7 +371,10 @@ impl Engine {
         {
             let mut failed = flow.clear.clone();
             failed.connection_id = None;
-            let flow = Stored { clear: failed, ..flow };
+            let flow = Stored {
+                clear: failed,
+                ..flow
+            };
             writes.push(self.fail_flow(&flow, why)?);
         }
         self.commit(writes).await?;
@@ -315,8 +386,14 @@ impl Engine {
     }
 
     /// Tells the flow of a pending connection what it waits for.
-    async fn flow_waits(&self, pending: &Stored<Connection>, reason: &Reason) -> Result<(), ConnectError> {
-        let Some(flow) = &pending.clear.flow else { return Ok(()) };
+    async fn flow_waits(
+        &self,
+        pending: &Stored<Connection>,
+        reason: &Reason,
+    ) -> Result<(), ConnectError> {
+        let Some(flow) = &pending.clear.flow else {
+            return Ok(());
+        };
         let flow: Stored<Flow> = self.load(flow).await?;
         let waits = Some(problem(&reason.code, &reason.say, flow.id()));
         if flow.clear.status != FlowStatus::Testing || flow.clear.error == waits {
@@ -324,7 +401,13 @@ impl Engine {
         }
         let mut clear = flow.clear.clone();
         clear.error = waits;
-        self.commit(vec![record::put::<Flow>(&flow.id, Expect::At(flow.rev), &clear, Seal::Keep)?]).await?;
+        self.commit(vec![record::put::<Flow>(
+            &flow.id,
+            Expect::At(flow.rev),
+            &clear,
+            Seal::Keep,
+        )?])
+        .await?;
         self.tell("flow", pending.owner(), flow.id());
         Ok(())
     }
@@ -333,7 +416,9 @@ impl Engine {
 /// Whether the same test may pass later without anybody doing anything.
 pub(crate) fn may_pass_later(error: &ConnectError) -> bool {
     match error {
-        ConnectError::App { means, .. } => matches!(means, Means::ProviderDown | Means::RateLimited),
+        ConnectError::App { means, .. } => {
+            matches!(means, Means::ProviderDown | Means::RateLimited)
+        }
         ConnectError::Unavailable { .. } | ConnectError::Stale => true,
         _ => false,
     }
@@ -342,6 +427,8 @@ pub(crate) fn may_pass_later(error: &ConnectError) -> bool {
 pub(crate) fn wrong_account(before: &str, now: &str) -> ConnectError {
     ConnectError::state(
         "wrong_account",
-        format!("this connection is for {before}, but you signed in as {now}; sign in as {before}, or add another connection"),
+        format!(
+            "this connection is for {before}, but you signed in as {now}; sign in as {before}, or add another connection"
+        ),
     )
 }

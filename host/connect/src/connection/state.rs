@@ -33,9 +33,15 @@ pub(crate) enum Verdict {
 
 /// What an error of the test call means for the connection.
 pub(crate) fn verdict_of(error: &ConnectError) -> Verdict {
-    let reason = Reason { code: error.code().to_owned(), say: error.to_string() };
+    let reason = Reason {
+        code: error.code().to_owned(),
+        say: error.to_string(),
+    };
     match error {
-        ConnectError::App { means: Means::NeedsReconnect | Means::MissingScope, .. } => Verdict::Refused(reason),
+        ConnectError::App {
+            means: Means::NeedsReconnect | Means::MissingScope,
+            ..
+        } => Verdict::Refused(reason),
         _ => Verdict::Down(reason),
     }
 }
@@ -43,17 +49,31 @@ pub(crate) fn verdict_of(error: &ConnectError) -> Verdict {
 impl Engine {
     /// Changes a connection's clear part, reading again when somebody else was faster. `change` says whether there is
     /// anything to write, and what to note.
-    pub(crate) async fn settle<F>(&self, id: &str, mut change: F) -> Result<Stored<Connection>, ConnectError>
+    pub(crate) async fn settle<F>(
+        &self,
+        id: &str,
+        mut change: F,
+    ) -> Result<Stored<Connection>, ConnectError>
     where
         F: FnMut(&mut ConnectionClear) -> Option<Option<&'static str>> + Send,
     {
         for _ in 0..TRIES {
             let mut stored: Stored<Connection> = self.load(id).await?;
             let mut clear = stored.clear.clone();
-            let Some(noted) = change(&mut clear) else { return Ok(stored) };
-            let mut writes = vec![record::put::<Connection>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)?];
+            let Some(noted) = change(&mut clear) else {
+                return Ok(stored);
+            };
+            let mut writes = vec![record::put::<Connection>(
+                &stored.id,
+                Expect::At(stored.rev),
+                &clear,
+                Seal::Keep,
+            )?];
             if let Some(kind) = noted {
-                let mut note = Note::by(&Actor::Host, kind).owner(stored.owner()).app(&clear.app).connection(id);
+                let mut note = Note::by(&Actor::Host, kind)
+                    .owner(stored.owner())
+                    .app(&clear.app)
+                    .connection(id);
                 if let Some(reason) = &clear.reason {
                     note = note.code(&reason.code).say(&reason.say);
                 }
@@ -76,16 +96,30 @@ impl Engine {
     }
 
     /// Writes down what a test call or the token endpoint has shown.
-    pub(crate) async fn judge(&self, id: &str, verdict: &Verdict, tested: bool) -> Result<Stored<Connection>, ConnectError> {
+    pub(crate) async fn judge(
+        &self,
+        id: &str,
+        verdict: &Verdict,
+        tested: bool,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let now = self.now();
-        let (after, over) = (self.inner.options.failing_after, self.inner.options.failing_over);
+        let (after, over) = (
+            self.inner.options.failing_after,
+            self.inner.options.failing_over,
+        );
         let over = i64::try_from(over.as_millis()).unwrap_or(i64::MAX);
         let verdict = verdict.clone();
         self.settle(id, move |clear| {
-            if matches!(clear.state, ConnectionState::Disconnected | ConnectionState::Pending) {
+            if matches!(
+                clear.state,
+                ConnectionState::Disconnected | ConnectionState::Pending
+            ) {
                 return None;
             }
-            let before = (clear.state, clear.reason.as_ref().map(|reason| reason.code.clone()));
+            let before = (
+                clear.state,
+                clear.reason.as_ref().map(|reason| reason.code.clone()),
+            );
             if tested {
                 clear.last_tested_at = Some(now);
             }
@@ -116,7 +150,10 @@ impl Engine {
                     }
                 }
             }
-            let after = (clear.state, clear.reason.as_ref().map(|reason| reason.code.clone()));
+            let after = (
+                clear.state,
+                clear.reason.as_ref().map(|reason| reason.code.clone()),
+            );
             if before == after {
                 return Some(None);
             }
@@ -133,8 +170,12 @@ impl Engine {
     /// A request in use went well: ends `failing`, and remembers the time to the minute.
     pub(crate) async fn used(&self, stored: &Stored<Connection>) {
         let now = self.now();
-        let recent = stored.clear.last_used_at.is_some_and(|last| now.saturating_sub(last) < USED_STEP_MS);
-        if recent && stored.clear.failures == 0 && stored.clear.state == ConnectionState::Connected {
+        let recent = stored
+            .clear
+            .last_used_at
+            .is_some_and(|last| now.saturating_sub(last) < USED_STEP_MS);
+        if recent && stored.clear.failures == 0 && stored.clear.state == ConnectionState::Connected
+        {
             return;
         }
         let written = self
@@ -151,7 +192,11 @@ impl Engine {
             })
             .await;
         if let Err(error) = written {
-            tracing::warn!(connection = stored.id(), code = error.code(), "the time of use was not written down");
+            tracing::warn!(
+                connection = stored.id(),
+                code = error.code(),
+                "the time of use was not written down"
+            );
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::error::ConnectError;
 use crate::event::Note;
 use crate::record::{self, Connection, Seal, Stored};
 use crate::use_::scope;
-use crate::view::{ConnectionState, ConnectionView, Disconnected, KeyScope, Reason, TestReport, TestStep};
+use crate::view::{
+    ConnectionState, ConnectionView, Disconnected, KeyScope, Reason, TestReport, TestStep,
+};
 
 /// The steps of a test as they happen.
 pub(super) struct Steps(Vec<TestStep>);
@@ -33,15 +35,31 @@ impl Steps {
 
     fn push(&mut self, step: &str, ok: bool, since: Instant, say: String) {
         let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.push(TestStep { step: step.to_owned(), ok, say, ms });
+        self.0.push(TestStep {
+            step: step.to_owned(),
+            ok,
+            say,
+            ms,
+        });
     }
 
-    pub(super) fn report(self, error: Option<&ConnectError>, connection: ConnectionView) -> TestReport {
+    pub(super) fn report(
+        self,
+        error: Option<&ConnectError>,
+        connection: ConnectionView,
+    ) -> TestReport {
         TestReport {
             ok: error.is_none(),
             steps: self.0,
-            account: if error.is_none() { connection.account.clone() } else { None },
-            error: error.map(|error| Reason { code: error.code().to_owned(), say: error.to_string() }),
+            account: if error.is_none() {
+                connection.account.clone()
+            } else {
+                None
+            },
+            error: error.map(|error| Reason {
+                code: error.code().to_owned(),
+                say: error.to_string(),
+            }),
             connection,
         }
     }
@@ -53,7 +71,13 @@ impl Engine {
     /// # Errors
     ///
     /// [`ConnectError::Stale`] when `if_match` is not its etag.
-    pub async fn rename(&self, actor: &Actor, id: &str, title: &str, if_match: Option<&str>) -> Result<ConnectionView, ConnectError> {
+    pub async fn rename(
+        &self,
+        actor: &Actor,
+        id: &str,
+        title: &str,
+        if_match: Option<&str>,
+    ) -> Result<ConnectionView, ConnectError> {
         actor.require_or_session(KeyScope::Manage)?;
         let mut stored = self.connection_at(actor, id, if_match).await?;
         stored.clear.title = self.check_name("title", title)?;
@@ -98,17 +122,23 @@ impl Engine {
         actor.require_or_session(KeyScope::Manage)?;
         let stored = self.connection_of(actor, id).await?;
         if stored.clear.state == ConnectionState::Pending {
-            return Err(ConnectError::state("pending", "this connection does not count yet: complete the session that made it"));
+            return Err(ConnectError::state(
+                "pending",
+                "this connection does not count yet: complete the session that made it",
+            ));
         }
         signed_in(&stored)?;
         let mut steps = Steps::new();
         let result = self.test_steps(stored, &mut steps).await;
         let error = match result {
             Ok(checked) => {
-                self.judge(id, &Verdict::Works(checked.account), true).await?;
+                self.judge(id, &Verdict::Works(checked.account), true)
+                    .await?;
                 None
             }
-            Err(error @ (ConnectError::Unavailable { .. } | ConnectError::Stale)) => return Err(error),
+            Err(error @ (ConnectError::Unavailable { .. } | ConnectError::Stale)) => {
+                return Err(error);
+            }
             Err(error) => {
                 self.judge(id, &verdict_of(&error), true).await?;
                 Some(error)
@@ -118,7 +148,11 @@ impl Engine {
         Ok(steps.report(error.as_ref(), connection))
     }
 
-    async fn test_steps(&self, stored: Stored<Connection>, steps: &mut Steps) -> Result<Checked, ConnectError> {
+    async fn test_steps(
+        &self,
+        stored: Stored<Connection>,
+        steps: &mut Steps,
+    ) -> Result<Checked, ConnectError> {
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
         let mut since = Instant::now();
         if let Err(error) = scope::api(&entry, &scope::of_connection(stored.sealed()?, None)) {
@@ -132,7 +166,11 @@ impl Engine {
         loop {
             since = Instant::now();
             let grants = self.grants_of(&stored).await?;
-            let seen = stored.sealed()?.token.as_ref().map(|token| token.generation);
+            let seen = stored
+                .sealed()?
+                .token
+                .as_ref()
+                .map(|token| token.generation);
             let subject = Subject {
                 entry: &entry,
                 owner: stored.owner(),
@@ -144,16 +182,29 @@ impl Engine {
             match self.check(&subject).await {
                 Ok(checked) => {
                     if let Test::None { reason } = entry.manifest.test_for(&stored.clear.method) {
-                        steps.done("request", since, format!("{} cannot be tested: {reason}", entry.manifest.name));
+                        steps.done(
+                            "request",
+                            since,
+                            format!("{} cannot be tested: {reason}", entry.manifest.name),
+                        );
                     } else {
-                        steps.done("request", since, format!("{} accepted the sign-in", entry.manifest.name));
+                        steps.done(
+                            "request",
+                            since,
+                            format!("{} accepted the sign-in", entry.manifest.name),
+                        );
                     }
                     if let Some(account) = &checked.account {
                         steps.done("account", since, format!("connected as {}", account.label));
                     }
                     return Ok(checked);
                 }
-                Err(error @ ConnectError::App { means: Means::NeedsReconnect, .. }) if !retried && seen.is_some() => {
+                Err(
+                    error @ ConnectError::App {
+                        means: Means::NeedsReconnect,
+                        ..
+                    },
+                ) if !retried && seen.is_some() => {
                     // The access token may only be too old: one refresh, then the test again.
                     retried = true;
                     let fresh = self.test_token(stored, seen, steps).await?;
@@ -179,10 +230,21 @@ impl Engine {
         steps: &mut Steps,
     ) -> Result<Stored<Connection>, ConnectError> {
         let since = Instant::now();
-        let Some(before) = stored.sealed()?.token.as_ref().map(|token| token.generation) else { return Ok(stored) };
+        let Some(before) = stored
+            .sealed()?
+            .token
+            .as_ref()
+            .map(|token| token.generation)
+        else {
+            return Ok(stored);
+        };
         match self.fresh(stored, stale).await {
             Ok(fresh) => {
-                let renewed = fresh.sealed()?.token.as_ref().is_some_and(|token| token.generation != before);
+                let renewed = fresh
+                    .sealed()?
+                    .token
+                    .as_ref()
+                    .is_some_and(|token| token.generation != before);
                 if renewed {
                     steps.done("token", since, "the token was renewed");
                 } else if stale.is_none() {
@@ -209,10 +271,16 @@ impl Engine {
         let _mine = turn.lock().await;
         let stored = self.connection_of(actor, id).await?;
         if stored.clear.state == ConnectionState::Pending {
-            return Err(ConnectError::state("pending", "this connection does not count yet; it ends by itself"));
+            return Err(ConnectError::state(
+                "pending",
+                "this connection does not count yet; it ends by itself",
+            ));
         }
         if stored.clear.state == ConnectionState::Disconnected {
-            return Err(ConnectError::state("disconnected", "this account is disconnected already"));
+            return Err(ConnectError::state(
+                "disconnected",
+                "this account is disconnected already",
+            ));
         }
         let (revoked, say) = self.revoke(&stored).await;
         let now = self.now();
@@ -228,9 +296,18 @@ impl Engine {
             clear.failures = 0;
             clear.failing_since = None;
             clear.updated_at = now;
-            let note = Note::by(actor, "connection.disconnected").owner(&stored.id.owner).app(&clear.app).connection(id).say(&say);
+            let note = Note::by(actor, "connection.disconnected")
+                .owner(&stored.id.owner)
+                .app(&clear.app)
+                .connection(id)
+                .say(&say);
             let writes = vec![
-                record::put::<Connection>(&stored.id, Expect::At(stored.rev), clear, Seal::Destroy)?,
+                record::put::<Connection>(
+                    &stored.id,
+                    Expect::At(stored.rev),
+                    clear,
+                    Seal::Destroy,
+                )?,
                 self.note(note)?,
             ];
             match self.commit(writes).await {
@@ -238,7 +315,11 @@ impl Engine {
                     stored.rev = rev;
                     stored.sealed = None;
                     self.tell("connection", stored.owner(), id);
-                    return Ok(Disconnected { revoked, say, connection: self.view(&stored) });
+                    return Ok(Disconnected {
+                        revoked,
+                        say,
+                        connection: self.view(&stored),
+                    });
                 }
                 // A time of use was written meanwhile; the sign-out still holds.
                 Err(ConnectError::Stale) => stored = self.load(id).await?,
@@ -265,7 +346,12 @@ impl Engine {
         }
         self.commit(vec![
             record::delete(&stored.id, Expect::Exists),
-            self.note(Note::by(actor, "connection.deleted").owner(stored.owner()).app(&stored.clear.app).connection(id))?,
+            self.note(
+                Note::by(actor, "connection.deleted")
+                    .owner(stored.owner())
+                    .app(&stored.clear.app)
+                    .connection(id),
+            )?,
         ])
         .await?;
         self.tell("connection", stored.owner(), id);
@@ -280,9 +366,17 @@ impl Engine {
         kind: &'static str,
     ) -> Result<ConnectionView, ConnectError> {
         stored.clear.updated_at = self.now();
-        let note = Note::by(actor, kind).owner(stored.owner()).app(&stored.clear.app).connection(stored.id());
+        let note = Note::by(actor, kind)
+            .owner(stored.owner())
+            .app(&stored.clear.app)
+            .connection(stored.id());
         let writes = vec![
-            record::put::<Connection>(&stored.id, Expect::At(stored.rev), &stored.clear, Seal::Keep)?,
+            record::put::<Connection>(
+                &stored.id,
+                Expect::At(stored.rev),
+                &stored.clear,
+                Seal::Keep,
+            )?,
             self.note(note)?,
         ];
         stored.rev = self.commit(writes).await?;
@@ -294,10 +388,16 @@ impl Engine {
 /// Refuses a connection that holds no sign-in.
 pub(super) fn signed_in(stored: &Stored<Connection>) -> Result<(), ConnectError> {
     match stored.clear.state {
-        ConnectionState::Disconnected => {
-            Err(ConnectError::state("disconnected", "this account was disconnected; connect it again"))
+        ConnectionState::Disconnected => Err(ConnectError::state(
+            "disconnected",
+            "this account was disconnected; connect it again",
+        )),
+        ConnectionState::Pending => Err(ConnectError::state(
+            "pending",
+            "this connection does not count yet",
+        )),
+        ConnectionState::Connected | ConnectionState::Failing | ConnectionState::NeedsReconnect => {
+            Ok(())
         }
-        ConnectionState::Pending => Err(ConnectError::state("pending", "this connection does not count yet")),
-        ConnectionState::Connected | ConnectionState::Failing | ConnectionState::NeedsReconnect => Ok(()),
     }
 }

@@ -32,8 +32,17 @@ impl Engine {
         match self.callback_of(configuration_id, &params, browser).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::info!(code = error.code, configuration = configuration_id, "a callback changed nothing");
-                CallbackOutcome { flow: None, next: CallbackNext::Neutral, error: Some(error), clear_cookie: None }
+                tracing::info!(
+                    code = error.code,
+                    configuration = configuration_id,
+                    "a callback changed nothing"
+                );
+                CallbackOutcome {
+                    flow: None,
+                    next: CallbackNext::Neutral,
+                    error: Some(error),
+                    clear_cookie: None,
+                }
             }
         }
     }
@@ -44,23 +53,53 @@ impl Engine {
         params: &[(String, String)],
         browser: &(dyn Fn(&str) -> Option<String> + Send + Sync),
     ) -> Result<CallbackOutcome, Problem> {
-        let neutral = |code: &str, say: &str| Problem { code: code.to_owned(), say: say.to_owned(), reference: None };
-        if params.iter().enumerate().any(|(at, (name, _))| params.iter().skip(at + 1).any(|(other, _)| other == name)) {
-            return Err(neutral("duplicate_parameter", "the app's answer is not clear; start again from where you came from"));
+        let neutral = |code: &str, say: &str| Problem {
+            code: code.to_owned(),
+            say: say.to_owned(),
+            reference: None,
+        };
+        if params
+            .iter()
+            .enumerate()
+            .any(|(at, (name, _))| params.iter().skip(at + 1).any(|(other, _)| other == name))
+        {
+            return Err(neutral(
+                "duplicate_parameter",
+                "the app's answer is not clear; start again from where you came from",
+            ));
         }
-        let get = |name: &str| params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let unknown = || neutral("unknown_state", "this sign-in is not known here, or has ended; start again from where you came from");
-        let (flow_id, state) = get("state").and_then(|state| ids::split_bearer(Flow::PREFIX, state)).ok_or_else(unknown)?;
+        let get = |name: &str| {
+            params
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.as_str())
+        };
+        let unknown = || {
+            neutral(
+                "unknown_state",
+                "this sign-in is not known here, or has ended; start again from where you came from",
+            )
+        };
+        let (flow_id, state) = get("state")
+            .and_then(|state| ids::split_bearer(Flow::PREFIX, state))
+            .ok_or_else(unknown)?;
         let stored: Stored<Flow> = match self.load(flow_id).await {
             Ok(stored) => stored,
             Err(ConnectError::NotFound { .. }) => return Err(unknown()),
             Err(other) => return Err(neutral(other.code(), &other.to_string())),
         };
         if stored.clear.status != FlowStatus::Authorizing {
-            return Err(neutral("already_used", "this sign-in was finished already, or has ended; go back to where you came from"));
+            return Err(neutral(
+                "already_used",
+                "this sign-in was finished already, or has ended; go back to where you came from",
+            ));
         }
         let sealed = stored.sealed().map_err(|_| unknown())?;
-        if !sealed.state.as_deref().is_some_and(|kept| ids::matches(STATE, state, kept)) {
+        if !sealed
+            .state
+            .as_deref()
+            .is_some_and(|kept| ids::matches(STATE, state, kept))
+        {
             return Err(unknown());
         }
         let cookie = browser(&cookie_name(flow_id));
@@ -74,15 +113,27 @@ impl Engine {
 
         // From here on it is this browser's own flow: what is wrong ends it.
         let refused = if self.now() >= stored.clear.expires_at {
-            Some(problem("expired", "this took too long; start again", flow_id))
+            Some(problem(
+                "expired",
+                "this took too long; start again",
+                flow_id,
+            ))
         } else if sealed.config != configuration_id {
-            Some(problem("mixed_up", "the answer came back to the wrong address; start again", flow_id))
+            Some(problem(
+                "mixed_up",
+                "the answer came back to the wrong address; start again",
+                flow_id,
+            ))
         } else if let Some(error) = issuer(sealed, get("iss"), flow_id) {
             Some(error)
         } else if let Some(error) = get("error") {
             Some(app_error(error, flow_id))
         } else if get("code").is_none_or(str::is_empty) {
-            Some(problem("missing_code", "the app did not say whether you agreed; start again", flow_id))
+            Some(problem(
+                "missing_code",
+                "the app did not say whether you agreed; start again",
+                flow_id,
+            ))
         } else {
             None
         };
@@ -91,7 +142,17 @@ impl Engine {
         }
         let capture = match callback_captures(sealed, &get) {
             Ok(capture) => capture,
-            Err(error) => return Ok(self.end_callback(stored, Problem { reference: Some(flow_id.to_owned()), ..error }).await),
+            Err(error) => {
+                return Ok(self
+                    .end_callback(
+                        stored,
+                        Problem {
+                            reference: Some(flow_id.to_owned()),
+                            ..error
+                        },
+                    )
+                    .await);
+            }
         };
 
         // The flow is spent here, before the code is: of any number of callbacks one gets past this line.
@@ -99,18 +160,32 @@ impl Engine {
         clear.status = FlowStatus::Exchanging;
         let write = record::put::<Flow>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)
             .map_err(|error| neutral(error.code(), &error.to_string()))?;
-        let rev = self.commit(vec![write]).await.map_err(|error| match error {
-            ConnectError::Stale => {
-                neutral("already_used", "this sign-in was finished already; go back to where you came from")
-            }
-            other => neutral(other.code(), &other.to_string()),
-        })?;
+        let rev = self
+            .commit(vec![write])
+            .await
+            .map_err(|error| match error {
+                ConnectError::Stale => neutral(
+                    "already_used",
+                    "this sign-in was finished already; go back to where you came from",
+                ),
+                other => neutral(other.code(), &other.to_string()),
+            })?;
         let sealed = sealed.clone();
-        let flow: Stored<Flow> = Stored { rev, clear, ..stored };
+        let flow: Stored<Flow> = Stored {
+            rev,
+            clear,
+            ..stored
+        };
         self.tell("flow", flow.owner(), flow.id());
-        let (owner, id, code) = (flow.owner().clone(), flow.id().to_owned(), Hidden::new(get("code").unwrap_or_default()));
+        let (owner, id, code) = (
+            flow.owner().clone(),
+            flow.id().to_owned(),
+            Hidden::new(get("code").unwrap_or_default()),
+        );
         let engine = self.clone();
-        let finished = tokio::spawn(async move { engine.finish_callback(flow, sealed, &code, capture).await }).await;
+        let finished =
+            tokio::spawn(async move { engine.finish_callback(flow, sealed, &code, capture).await })
+                .await;
         if finished.is_err() {
             tracing::error!(flow = id, "a sign-in failed on this host");
         }
@@ -124,9 +199,18 @@ impl Engine {
     }
 
     /// Redeems the code, keeps what came, and tests it. How it went is in the flow.
-    async fn finish_callback(&self, flow: Stored<Flow>, sealed: FlowSealed, code: &Hidden, capture: IndexMap<String, Hidden>) {
+    async fn finish_callback(
+        &self,
+        flow: Stored<Flow>,
+        sealed: FlowSealed,
+        code: &Hidden,
+        capture: IndexMap<String, Hidden>,
+    ) {
         let id = flow.id().to_owned();
-        let granted = match self.exchange(flow.owner(), &sealed, code.expose(), &capture).await {
+        let granted = match self
+            .exchange(flow.owner(), &sealed, code.expose(), &capture)
+            .await
+        {
             Ok(granted) => granted,
             Err(failure) => {
                 tracing::info!(flow = id, code = failure.code(), "a code was not redeemed");
@@ -157,16 +241,24 @@ impl Engine {
         let tried = match self.keep_pending(fresh, Some(&flow)).await {
             Ok(pending) => self.try_pending(pending.id()).await,
             Err(ConnectError::Stale) => {
-                tracing::info!(flow = id, "the person cancelled while the code was redeemed; the grant was let go");
+                tracing::info!(
+                    flow = id,
+                    "the person cancelled while the code was redeemed; the grant was let go"
+                );
                 return;
             }
             Err(error) => {
-                self.end_callback(flow, problem(error.code(), &error.to_string(), &id)).await;
+                self.end_callback(flow, problem(error.code(), &error.to_string(), &id))
+                    .await;
                 return;
             }
         };
         if let Err(error) = tried {
-            tracing::info!(flow = id, code = error.code(), "a fresh sign-in did not pass its test");
+            tracing::info!(
+                flow = id,
+                code = error.code(),
+                "a fresh sign-in did not pass its test"
+            );
         }
     }
 
@@ -177,7 +269,11 @@ impl Engine {
             Err(unwritable) => Err(unwritable),
         };
         if let Err(unwritten) = written {
-            tracing::warn!(flow = stored.id(), code = unwritten.code(), "a failed sign-in was not written down");
+            tracing::warn!(
+                flow = stored.id(),
+                code = unwritten.code(),
+                "a failed sign-in was not written down"
+            );
         }
         self.tell("flow", stored.owner(), stored.id());
         let mut stored = stored;
@@ -209,7 +305,13 @@ fn outcome(engine: &Engine, stored: &Stored<Flow>) -> CallbackOutcome {
 
 /// RFC 9207: what is sent must be the issuer, exactly; where it is always sent, it must be there. Errors too.
 fn issuer(sealed: &FlowSealed, given: Option<&str>, flow_id: &str) -> Option<Problem> {
-    let wrong = || Some(problem("wrong_issuer", "the answer is not from the app that you went to; nothing was connected", flow_id));
+    let wrong = || {
+        Some(problem(
+            "wrong_issuer",
+            "the answer is not from the app that you went to; nothing was connected",
+            flow_id,
+        ))
+    };
     match (given, sealed.endpoints.issuer.as_deref()) {
         (Some(given), Some(issuer)) if given != issuer => wrong(),
         (None, _) if sealed.oauth.issuer_required => wrong(),
@@ -220,16 +322,30 @@ fn issuer(sealed: &FlowSealed, given: Option<&str>, flow_id: &str) -> Option<Pro
 /// An error that the app sent (RFC 6749, 4.1.2.1), in our words; of its own only the code, and only if it is one.
 fn app_error(error: &str, flow_id: &str) -> Problem {
     match error {
-        "access_denied" => problem("denied", "you or the app said no; nothing was connected", flow_id),
-        "temporarily_unavailable" | "server_error" => {
-            problem("provider_down", "the app cannot sign anybody in at the moment; try again later", flow_id)
-        }
-        "invalid_scope" | "unauthorized_client" | "invalid_request" | "unsupported_response_type" | "invalid_target" => problem(
+        "access_denied" => problem(
+            "denied",
+            "you or the app said no; nothing was connected",
+            flow_id,
+        ),
+        "temporarily_unavailable" | "server_error" => problem(
+            "provider_down",
+            "the app cannot sign anybody in at the moment; try again later",
+            flow_id,
+        ),
+        "invalid_scope"
+        | "unauthorized_client"
+        | "invalid_request"
+        | "unsupported_response_type"
+        | "invalid_target" => problem(
             "client_refused",
             &format!("the app refuses this platform's client ({error}); tell the operator"),
             flow_id,
         ),
-        _ => problem("app_refused", "the app did not sign you in; nothing was connected", flow_id),
+        _ => problem(
+            "app_refused",
+            "the app did not sign you in; nothing was connected",
+            flow_id,
+        ),
     }
 }
 
@@ -250,7 +366,9 @@ fn callback_captures<'p>(
 ) -> Result<IndexMap<String, Hidden>, Problem> {
     let mut capture = IndexMap::new();
     for (id, declared) in &sealed.oauth.capture {
-        let Some(name) = &declared.callback else { continue };
+        let Some(name) = &declared.callback else {
+            continue;
+        };
         match get(name).filter(|value| !value.is_empty()) {
             Some(value) => {
                 let value = declared.check(value).ok_or_else(|| {
@@ -259,7 +377,11 @@ fn callback_captures<'p>(
                 capture.insert(id.clone(), Hidden::new(value));
             }
             None if declared.required => {
-                return Err(problem("capture_missing", "the app's answer is not complete; start again", ""));
+                return Err(problem(
+                    "capture_missing",
+                    "the app's answer is not complete; start again",
+                    "",
+                ));
             }
             None => {}
         }

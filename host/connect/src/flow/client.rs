@@ -22,10 +22,15 @@ pub(crate) fn choose(
     if let Some(own) = owners(oauth, scope)? {
         return Ok(own);
     }
-    let operators = config.filter(|_| oauth.client.operator).and_then(|config| Some((config, config.client_id.clone()?)));
+    let operators = config
+        .filter(|_| oauth.client.operator)
+        .and_then(|config| Some((config, config.client_id.clone()?)));
     let Some((config, id)) = operators else {
         return Err(if oauth.client.owner.is_some() {
-            ConnectError::invalid(owner_field(oauth), "enter the OAuth client that you registered at the app for this")
+            ConnectError::invalid(
+                owner_field(oauth),
+                "enter the OAuth client that you registered at the app for this",
+            )
         } else {
             ConnectError::misconfigured(
                 "not_configured",
@@ -34,7 +39,11 @@ pub(crate) fn choose(
         });
     };
     let allowed = pins(config);
-    let everywhere = [Some(&endpoints.token), Some(&endpoints.refresh), endpoints.revoke.as_ref()];
+    let everywhere = [
+        Some(&endpoints.token),
+        Some(&endpoints.refresh),
+        endpoints.revoke.as_ref(),
+    ];
     for url in everywhere.into_iter().flatten() {
         let pinned = Url::parse(url).is_ok_and(|url| allowed.allows(&url));
         if !pinned {
@@ -48,21 +57,33 @@ pub(crate) fn choose(
             ));
         }
     }
-    Ok(ClientKeys { id, secret: config.client_secret.clone() })
+    Ok(ClientKeys {
+        id,
+        secret: config.client_secret.clone(),
+    })
 }
 
 /// The owner's own client, if they entered one.
 fn owners(oauth: &Oauth2, scope: &Scope) -> Result<Option<ClientKeys>, ConnectError> {
-    let Some(own) = &oauth.client.owner else { return Ok(None) };
+    let Some(own) = &oauth.client.owner else {
+        return Ok(None);
+    };
     let render = |template: &keyport_manifest::Template| match template.render(scope, Slot::Raw) {
         Ok(text) => Ok(Some(text)),
         // The field was left empty.
         Err(RenderError::Missing(_)) => Ok(None),
-        Err(_) => Err(ConnectError::invalid(owner_field(oauth), "the OAuth client that you entered cannot be used")),
+        Err(_) => Err(ConnectError::invalid(
+            owner_field(oauth),
+            "the OAuth client that you entered cannot be used",
+        )),
     };
-    let Some(id) = render(&own.id)?.filter(|id| !id.is_empty()) else { return Ok(None) };
+    let Some(id) = render(&own.id)?.filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
     let secret = match &own.secret {
-        Some(template) => render(template)?.filter(|secret| !secret.is_empty()).map(Hidden::new),
+        Some(template) => render(template)?
+            .filter(|secret| !secret.is_empty())
+            .map(Hidden::new),
         None => None,
     };
     Ok(Some(ClientKeys { id, secret }))
@@ -74,6 +95,11 @@ fn owner_field(oauth: &Oauth2) -> String {
         .client
         .owner
         .as_ref()
-        .and_then(|own| own.id.refs().first().and_then(|at| at.name().map(str::to_owned)))
+        .and_then(|own| {
+            own.id
+                .refs()
+                .first()
+                .and_then(|at| at.name().map(str::to_owned))
+        })
         .unwrap_or_else(|| "client_id".to_owned())
 }

@@ -26,13 +26,34 @@ pub(crate) fn parse(
     stored: Option<&ConnectionSealed>,
 ) -> Result<Typed, ConnectError> {
     let auth = entry.method(method)?;
-    if let Some(unknown) = typed.keys().find(|key| !entry.manifest.fields_for(method).any(|field| field.id == **key)) {
-        return Err(ConnectError::invalid(unknown.clone(), format!("{} has no such field", entry.manifest.name)));
+    if let Some(unknown) = typed.keys().find(|key| {
+        !entry
+            .manifest
+            .fields_for(method)
+            .any(|field| field.id == **key)
+    }) {
+        return Err(ConnectError::invalid(
+            unknown.clone(),
+            format!("{} has no such field", entry.manifest.name),
+        ));
     }
-    let fields = section(&entry.manifest.fields, typed, stored.map(|it| &it.fields), true)?;
+    let fields = section(
+        &entry.manifest.fields,
+        typed,
+        stored.map(|it| &it.fields),
+        true,
+    )?;
     let same_place = stored.is_some_and(|stored| same(&stored.fields, &fields));
-    let credentials = section(auth.fields(), typed, stored.map(|it| &it.credentials), same_place)?;
-    Ok(Typed { fields, credentials })
+    let credentials = section(
+        auth.fields(),
+        typed,
+        stored.map(|it| &it.credentials),
+        same_place,
+    )?;
+    Ok(Typed {
+        fields,
+        credentials,
+    })
 }
 
 fn section(
@@ -43,12 +64,19 @@ fn section(
 ) -> Result<IndexMap<String, Hidden>, ConnectError> {
     let mut values = IndexMap::new();
     for field in declared {
-        let given = typed.get(&field.id).map(String::as_str).filter(|text| !text.trim().is_empty());
-        let kept = stored.and_then(|stored| stored.get(&field.id)).filter(|_| keep_secrets || !field.secret);
+        let given = typed
+            .get(&field.id)
+            .map(String::as_str)
+            .filter(|text| !text.trim().is_empty());
+        let kept = stored
+            .and_then(|stored| stored.get(&field.id))
+            .filter(|_| keep_secrets || !field.secret);
         let value = match (given, kept) {
             (None, Some(kept)) => kept.clone(),
             (given, _) => Hidden::new(
-                field.parse(given.unwrap_or_default()).map_err(|error| ConnectError::invalid(&field.id, error.to_string()))?,
+                field
+                    .parse(given.unwrap_or_default())
+                    .map_err(|error| ConnectError::invalid(&field.id, error.to_string()))?,
             ),
         };
         if !value.is_empty() {
@@ -59,5 +87,9 @@ fn section(
 }
 
 fn same(a: &IndexMap<String, Hidden>, b: &IndexMap<String, Hidden>) -> bool {
-    a.len() == b.len() && a.iter().all(|(id, value)| b.get(id).is_some_and(|other| other.expose() == value.expose()))
+    a.len() == b.len()
+        && a.iter().all(|(id, value)| {
+            b.get(id)
+                .is_some_and(|other| other.expose() == value.expose())
+        })
 }

@@ -20,20 +20,42 @@ impl Engine {
     /// # Errors
     ///
     /// A field that is not acceptable, with its id; nothing was sent then.
-    pub async fn connect_with_form(&self, session: &SessionCtx, form: FormSubmit) -> Result<FlowView, ConnectError> {
+    pub async fn connect_with_form(
+        &self,
+        session: &SessionCtx,
+        form: FormSubmit,
+    ) -> Result<FlowView, ConnectError> {
         session.allows_app(&form.app)?;
         let entry = self.inner.catalogue.get(&form.app)?.clone();
         let auth = entry.method(&form.method)?;
         if auth.oauth2().is_some() {
-            return Err(ConnectError::invalid("method", "this way to sign in goes through the app's own page"));
+            return Err(ConnectError::invalid(
+                "method",
+                "this way to sign in goes through the app's own page",
+            ));
         }
-        let reactivates = self.reactivated(session, &form.app, form.connection_id.as_deref()).await?;
-        let stored = reactivates.as_ref().filter(|old| old.clear.method == form.method).and_then(|old| old.sealed.as_ref());
+        let reactivates = self
+            .reactivated(session, &form.app, form.connection_id.as_deref())
+            .await?;
+        let stored = reactivates
+            .as_ref()
+            .filter(|old| old.clear.method == form.method)
+            .and_then(|old| old.sealed.as_ref());
         let typed = fields::parse(&entry, &form.method, &form.fields, stored)?;
-        let title = form.title.as_deref().map(|title| self.check_name("title", title)).transpose()?;
-        let wanted = form.config.as_deref().or(reactivates.as_ref().and_then(|old| old.clear.config.as_deref()));
+        let title = form
+            .title
+            .as_deref()
+            .map(|title| self.check_name("title", title))
+            .transpose()?;
+        let wanted = form.config.as_deref().or(reactivates
+            .as_ref()
+            .and_then(|old| old.clear.config.as_deref()));
         let config = self.configuration_for(&form.app, wanted).await?;
-        check_offered(&form.method, auth, config.as_ref().map(Stored::sealed).transpose()?)?;
+        check_offered(
+            &form.method,
+            auth,
+            config.as_ref().map(Stored::sealed).transpose()?,
+        )?;
 
         let clear = FlowClear {
             app: form.app.clone(),
@@ -52,11 +74,26 @@ impl Engine {
         let rev = self
             .commit(vec![
                 record::put::<Flow>(&at, Expect::Absent, &clear, Seal::Keep)?,
-                self.note(Note::by(&actor, "flow.started").owner(&session.owner).app(&form.app).code(&id))?,
+                self.note(
+                    Note::by(&actor, "flow.started")
+                        .owner(&session.owner)
+                        .app(&form.app)
+                        .code(&id),
+                )?,
             ])
             .await?;
-        let flow: Stored<Flow> = Stored { id: at, rev, clear, sealed: None, damaged: false };
-        let mut sealed = ConnectionSealed { fields: typed.fields, credentials: typed.credentials, ..ConnectionSealed::default() };
+        let flow: Stored<Flow> = Stored {
+            id: at,
+            rev,
+            clear,
+            sealed: None,
+            damaged: false,
+        };
+        let mut sealed = ConnectionSealed {
+            fields: typed.fields,
+            credentials: typed.credentials,
+            ..ConnectionSealed::default()
+        };
         sealed.hosts = self.agreed_hosts(&entry, &sealed)?;
         let fresh = Fresh {
             owner: session.owner.clone(),
@@ -74,12 +111,26 @@ impl Engine {
             let pending = engine.keep_pending(fresh, Some(&flow)).await?;
             match engine.try_pending(pending.id()).await {
                 // How it went is in the flow.
-                Ok(()) | Err(ConnectError::App { .. } | ConnectError::State { .. } | ConnectError::Internal { .. }) => Ok(()),
-                Err(ConnectError::Invalid { .. } | ConnectError::Refused { .. } | ConnectError::Misconfigured { .. }) => Ok(()),
+                Ok(())
+                | Err(
+                    ConnectError::App { .. }
+                    | ConnectError::State { .. }
+                    | ConnectError::Internal { .. },
+                ) => Ok(()),
+                Err(
+                    ConnectError::Invalid { .. }
+                    | ConnectError::Refused { .. }
+                    | ConnectError::Misconfigured { .. },
+                ) => Ok(()),
                 Err(other) => Err(other),
             }
         });
-        done.await.map_err(|_| ConnectError::internal("connect_failed", "connecting failed on this host; try again"))??;
+        done.await.map_err(|_| {
+            ConnectError::internal(
+                "connect_failed",
+                "connecting failed on this host; try again",
+            )
+        })??;
         self.flow(session, &id).await
     }
 }

@@ -29,7 +29,11 @@ impl Engine {
     /// # Errors
     ///
     /// When this session has no such flow.
-    pub async fn flow(&self, session: &SessionCtx, flow_id: &str) -> Result<FlowView, ConnectError> {
+    pub async fn flow(
+        &self,
+        session: &SessionCtx,
+        flow_id: &str,
+    ) -> Result<FlowView, ConnectError> {
         let stored = self.flow_of(session, flow_id).await?;
         self.flow_view(session, &stored).await
     }
@@ -39,14 +43,26 @@ impl Engine {
     /// # Errors
     ///
     /// When this session has no such flow, or it has ended.
-    pub async fn cancel_flow(&self, session: &SessionCtx, flow_id: &str) -> Result<FlowView, ConnectError> {
+    pub async fn cancel_flow(
+        &self,
+        session: &SessionCtx,
+        flow_id: &str,
+    ) -> Result<FlowView, ConnectError> {
         let mut stored = self.flow_of(session, flow_id).await?;
         if stored.clear.status.ended() {
-            return Err(ConnectError::state("flow_ended", "this sign-in has ended already"));
+            return Err(ConnectError::state(
+                "flow_ended",
+                "this sign-in has ended already",
+            ));
         }
         stored.clear.status = FlowStatus::Cancelled;
         let rev = self
-            .commit(vec![record::put::<Flow>(&stored.id, Expect::At(stored.rev), &stored.clear, Seal::Destroy)?])
+            .commit(vec![record::put::<Flow>(
+                &stored.id,
+                Expect::At(stored.rev),
+                &stored.clear,
+                Seal::Destroy,
+            )?])
             .await?;
         stored.rev = rev;
         self.tell("flow", stored.owner(), flow_id);
@@ -58,7 +74,11 @@ impl Engine {
         self.flow_view(session, &stored).await
     }
 
-    pub(crate) async fn flow_of(&self, session: &SessionCtx, flow_id: &str) -> Result<Stored<Flow>, ConnectError> {
+    pub(crate) async fn flow_of(
+        &self,
+        session: &SessionCtx,
+        flow_id: &str,
+    ) -> Result<Stored<Flow>, ConnectError> {
         let stored: Stored<Flow> = self.load(flow_id).await?;
         if *stored.owner() != session.owner || stored.clear.session != session.id {
             return Err(ConnectError::not_found(Flow::WHAT));
@@ -66,7 +86,11 @@ impl Engine {
         Ok(stored)
     }
 
-    pub(crate) async fn flow_view(&self, session: &SessionCtx, stored: &Stored<Flow>) -> Result<FlowView, ConnectError> {
+    pub(crate) async fn flow_view(
+        &self,
+        session: &SessionCtx,
+        stored: &Stored<Flow>,
+    ) -> Result<FlowView, ConnectError> {
         let mut view = bare_view(stored);
         if view.status == FlowStatus::AwaitingCompletion
             && let Some(connection) = &stored.clear.connection_id
@@ -76,15 +100,25 @@ impl Engine {
             view.completion = self.completion(session, connection, awaiting.until)?;
         }
         // A flow that nobody came back from has ended, whether or not the sweep has been by.
-        if matches!(view.status, FlowStatus::Started | FlowStatus::Authorizing) && self.now() >= stored.clear.expires_at {
+        if matches!(view.status, FlowStatus::Started | FlowStatus::Authorizing)
+            && self.now() >= stored.clear.expires_at
+        {
             view.status = FlowStatus::Failed;
-            view.error = Some(problem("expired", "this took too long; start again", stored.id()));
+            view.error = Some(problem(
+                "expired",
+                "this took too long; start again",
+                stored.id(),
+            ));
         }
         Ok(view)
     }
 
     /// The write that ends a flow with an error. What it pinned is destroyed.
-    pub(crate) fn fail_flow(&self, stored: &Stored<Flow>, error: &Problem) -> Result<Write, ConnectError> {
+    pub(crate) fn fail_flow(
+        &self,
+        stored: &Stored<Flow>,
+        error: &Problem,
+    ) -> Result<Write, ConnectError> {
         let mut clear = stored.clear.clone();
         clear.status = FlowStatus::Failed;
         clear.error = Some(error.clone());
@@ -106,5 +140,9 @@ pub(crate) fn bare_view(stored: &Stored<Flow>) -> FlowView {
 }
 
 pub(crate) fn problem(code: &str, say: &str, reference: &str) -> Problem {
-    Problem { code: code.to_owned(), say: say.to_owned(), reference: Some(reference.to_owned()) }
+    Problem {
+        code: code.to_owned(),
+        say: say.to_owned(),
+        reference: Some(reference.to_owned()),
+    }
 }

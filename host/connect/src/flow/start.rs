@@ -30,27 +30,50 @@ impl Engine {
     /// # Errors
     ///
     /// What is wrong with the form, `not_configured`, `client_not_for_this_host`.
-    pub async fn start_oauth(&self, session: &SessionCtx, start: OauthStart) -> Result<FlowStarted, ConnectError> {
+    pub async fn start_oauth(
+        &self,
+        session: &SessionCtx,
+        start: OauthStart,
+    ) -> Result<FlowStarted, ConnectError> {
         session.allows_app(&start.app)?;
         let entry = self.inner.catalogue.get(&start.app)?.clone();
         let oauth = entry.oauth(&start.method)?.clone();
-        let reactivates = self.reactivated(session, &start.app, start.connection_id.as_deref()).await?;
-        let stored = reactivates.as_ref().filter(|old| old.clear.method == start.method).and_then(|old| old.sealed.as_ref());
+        let reactivates = self
+            .reactivated(session, &start.app, start.connection_id.as_deref())
+            .await?;
+        let stored = reactivates
+            .as_ref()
+            .filter(|old| old.clear.method == start.method)
+            .and_then(|old| old.sealed.as_ref());
         let typed = fields::parse(&entry, &start.method, &start.fields, stored)?;
-        let title = start.title.as_deref().map(|title| self.check_name("title", title)).transpose()?;
+        let title = start
+            .title
+            .as_deref()
+            .map(|title| self.check_name("title", title))
+            .transpose()?;
 
         // Signing in again uses the configuration that the connection was made with, unless another one is named.
-        let wanted = start.config.as_deref().or(reactivates.as_ref().and_then(|old| old.clear.config.as_deref()));
+        let wanted = start.config.as_deref().or(reactivates
+            .as_ref()
+            .and_then(|old| old.clear.config.as_deref()));
         let config = match self.configuration_for(entry.id(), wanted).await? {
             Some(config) => config,
             None => self.ensure_configuration(&entry).await?,
         };
-        check_offered(&start.method, entry.method(&start.method)?, Some(config.sealed()?))?;
+        check_offered(
+            &start.method,
+            entry.method(&start.method)?,
+            Some(config.sealed()?),
+        )?;
 
         let known = scope::of_typed(&typed);
         let endpoints = scope::endpoints(&entry, &oauth, &known)?;
         let client = client::choose(&oauth, &known, &endpoints, Some(config.sealed()?))?;
-        let scopes = config.sealed()?.scopes.clone().unwrap_or_else(|| oauth.scopes.default.clone());
+        let scopes = config
+            .sealed()?
+            .scopes
+            .clone()
+            .unwrap_or_else(|| oauth.scopes.default.clone());
         let entropy = self.inner.entropy.as_ref();
         let verifier = match oauth.pkce {
             Pkce::Off(_) => None,
@@ -89,11 +112,25 @@ impl Engine {
         let rev = self
             .commit(vec![
                 record::put::<Flow>(&at, Expect::Absent, &clear, Seal::Put(&sealed))?,
-                self.note(Note::by(&actor, "flow.started").owner(&session.owner).app(&clear.app).code(&id))?,
+                self.note(
+                    Note::by(&actor, "flow.started")
+                        .owner(&session.owner)
+                        .app(&clear.app)
+                        .code(&id),
+                )?,
             ])
             .await?;
-        let stored: Stored<Flow> = Stored { id: at, rev, clear, sealed: None, damaged: false };
-        Ok(FlowStarted { flow: super::bare_view(&stored), go_url: format!("/page/go/{id}") })
+        let stored: Stored<Flow> = Stored {
+            id: at,
+            rev,
+            clear,
+            sealed: None,
+            damaged: false,
+        };
+        Ok(FlowStarted {
+            flow: super::bare_view(&stored),
+            go_url: format!("/page/go/{id}"),
+        })
     }
 
     /// The connection that is to be signed in again: the session's own one, or the one named, of this owner and app.
@@ -113,9 +150,14 @@ impl Engine {
             (bound, named) => bound.or(named),
         };
         let Some(id) = id else { return Ok(None) };
-        let stored = self.connection_of(&Actor::Session(session.clone()), id).await?;
+        let stored = self
+            .connection_of(&Actor::Session(session.clone()), id)
+            .await?;
         if stored.clear.app != app {
-            return Err(ConnectError::invalid("app", "the account that is to be signed in again is of another app"));
+            return Err(ConnectError::invalid(
+                "app",
+                "the account that is to be signed in again is of another app",
+            ));
         }
         Ok(Some(stored))
     }
@@ -127,9 +169,15 @@ impl Engine {
     /// When this session has no such flow, or it is past this point.
     pub async fn go(&self, session: &SessionCtx, flow_id: &str) -> Result<GoOutcome, ConnectError> {
         let stored = self.flow_of(session, flow_id).await?;
-        let open = matches!(stored.clear.status, FlowStatus::Started | FlowStatus::Authorizing);
+        let open = matches!(
+            stored.clear.status,
+            FlowStatus::Started | FlowStatus::Authorizing
+        );
         if !open || self.now() >= stored.clear.expires_at {
-            return Err(ConnectError::expired("flow_ended", "this sign-in has ended or took too long; start again"));
+            return Err(ConnectError::expired(
+                "flow_ended",
+                "this sign-in has ended or took too long; start again",
+            ));
         }
         let entropy = self.inner.entropy.as_ref();
         let (state, browser) = (ids::random_secret(entropy)?, ids::random_secret(entropy)?);
@@ -139,7 +187,13 @@ impl Engine {
         sealed.state = Some(ids::hash(STATE, &state));
         sealed.browser = Some(ids::hash(BROWSER, &browser));
         let url = authorize_url(&sealed, &ids::bearer(flow_id, &state))?;
-        self.commit(vec![record::put::<Flow>(&stored.id, Expect::At(stored.rev), &clear, Seal::Put(&sealed))?]).await?;
+        self.commit(vec![record::put::<Flow>(
+            &stored.id,
+            Expect::At(stored.rev),
+            &clear,
+            Seal::Put(&sealed),
+        )?])
+        .await?;
         self.tell("flow", stored.owner(), flow_id);
         Ok(GoOutcome {
             authorize_url: self.inner.egress.origins().apply(&url).into(),
@@ -152,19 +206,28 @@ impl Engine {
 
 /// Name of the cookie that binds a flow to a browser: one per flow, so that two windows do not disturb each other.
 pub(super) fn cookie_name(flow_id: &str) -> String {
-    let tail = flow_id.get(flow_id.len().saturating_sub(10)..).unwrap_or_default();
+    let tail = flow_id
+        .get(flow_id.len().saturating_sub(10)..)
+        .unwrap_or_default();
     format!("kp_flow_{tail}")
 }
 
 /// The authorization URL. What the endpoint's own query or the manifest says never overrides the flow's own parameters,
 /// and no parameter is there twice.
 fn authorize_url(sealed: &FlowSealed, state: &str) -> Result<Url, ConnectError> {
-    let broken = || ConnectError::misconfigured("bad_authorize_url", "this app's sign-in address cannot be used; tell the operator");
+    let broken = || {
+        ConnectError::misconfigured(
+            "bad_authorize_url",
+            "this app's sign-in address cannot be used; tell the operator",
+        )
+    };
     let mut url = Url::parse(&sealed.endpoints.authorize).map_err(|_| broken())?;
     let oauth = &sealed.oauth;
     let mut params: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     for (name, template) in &oauth.authorize_params {
-        let value = template.render_optional(&authorize_scope(sealed), Slot::Raw).map_err(|_| broken())?;
+        let value = template
+            .render_optional(&authorize_scope(sealed), Slot::Raw)
+            .map_err(|_| broken())?;
         set(&mut params, name, value.unwrap_or_default());
     }
     set(&mut params, "response_type", "code".to_owned());
@@ -179,9 +242,12 @@ fn authorize_url(sealed: &FlowSealed, state: &str) -> Result<Url, ConnectError> 
         // `plain` exists for the app that can do nothing else and says why in its manifest; the crate leaves it out.
         let (challenge, method) = match oauth.pkce {
             Pkce::Plain(_) => (verifier.secret().clone(), "plain"),
-            Pkce::S256 | Pkce::Off(_) => {
-                (PkceCodeChallenge::from_code_verifier_sha256(&verifier).as_str().to_owned(), "S256")
-            }
+            Pkce::S256 | Pkce::Off(_) => (
+                PkceCodeChallenge::from_code_verifier_sha256(&verifier)
+                    .as_str()
+                    .to_owned(),
+                "S256",
+            ),
         };
         set(&mut params, "code_challenge", challenge);
         set(&mut params, "code_challenge_method", method.to_owned());

@@ -18,7 +18,10 @@ pub(crate) use flow::*;
 pub(crate) use key::*;
 pub(crate) use session::*;
 
-use keyport_vault::{Expect, Head, Kind, Owner, Record, RecordId, Rev, Secret, SecretBytes, SecretWrite, VaultError, Write};
+use keyport_vault::{
+    Expect, Head, Kind, Owner, Record, RecordId, Rev, Secret, SecretBytes, SecretWrite, VaultError,
+    Write,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -82,7 +85,11 @@ pub(crate) enum Seal<'a, S> {
 }
 
 pub(crate) fn record_id<E: Entity>(owner: &Owner, id: &str) -> RecordId {
-    RecordId { kind: E::KIND, owner: owner.clone(), id: id.to_owned() }
+    RecordId {
+        kind: E::KIND,
+        owner: owner.clone(),
+        id: id.to_owned(),
+    }
 }
 
 /// One write of a commit.
@@ -96,16 +103,24 @@ pub(crate) fn put<E: Entity>(
     let secret = match seal {
         Seal::Keep => SecretWrite::Keep,
         Seal::Destroy => SecretWrite::Destroy,
-        Seal::Put(sealed) => {
-            SecretWrite::Put(SecretBytes::new(serde_json::to_vec(sealed).map_err(|_| unwritable(E::WHAT))?))
-        }
+        Seal::Put(sealed) => SecretWrite::Put(SecretBytes::new(
+            serde_json::to_vec(sealed).map_err(|_| unwritable(E::WHAT))?,
+        )),
     };
-    Ok(Write::Put { id: id.clone(), expect, clear, secret })
+    Ok(Write::Put {
+        id: id.clone(),
+        expect,
+        clear,
+        secret,
+    })
 }
 
 /// The removal of a record, in a commit.
 pub(crate) fn delete(id: &RecordId, expect: Expect) -> Write {
-    Write::Delete { id: id.clone(), expect }
+    Write::Delete {
+        id: id.clone(),
+        expect,
+    }
 }
 
 fn unwritable(what: &str) -> ConnectError {
@@ -114,7 +129,10 @@ fn unwritable(what: &str) -> ConnectError {
 
 fn read_clear<E: Entity>(clear: serde_json::Value) -> Result<E::Clear, ConnectError> {
     serde_json::from_value(clear).map_err(|_| {
-        ConnectError::internal("damaged_record", format!("the stored data of a {} cannot be read", E::WHAT))
+        ConnectError::internal(
+            "damaged_record",
+            format!("the stored data of a {} cannot be read", E::WHAT),
+        )
     })
 }
 
@@ -128,12 +146,24 @@ fn read<E: Entity>(record: Record) -> Result<Stored<E>, ConnectError> {
             Err(_) => (None, true),
         },
     };
-    Ok(Stored { id: record.id, rev: record.rev, clear, sealed, damaged })
+    Ok(Stored {
+        id: record.id,
+        rev: record.rev,
+        clear,
+        sealed,
+        damaged,
+    })
 }
 
 /// A head of a listing, typed. Never decrypts.
 pub(crate) fn read_head<E: Entity>(head: Head) -> Result<Stored<E>, ConnectError> {
-    Ok(Stored { clear: read_clear::<E>(head.clear)?, id: head.id, rev: head.rev, sealed: None, damaged: false })
+    Ok(Stored {
+        clear: read_clear::<E>(head.clear)?,
+        id: head.id,
+        rev: head.rev,
+        sealed: None,
+        damaged: false,
+    })
 }
 
 impl Engine {
@@ -142,17 +172,34 @@ impl Engine {
         if !ids::is_id(E::PREFIX, id) {
             return Err(ConnectError::not_found(E::WHAT));
         }
-        let at = self.inner.vault.find(E::KIND, id).await?.ok_or(ConnectError::not_found(E::WHAT))?;
-        let record = self.inner.vault.get(&at).await?.ok_or(ConnectError::not_found(E::WHAT))?;
+        let at = self
+            .inner
+            .vault
+            .find(E::KIND, id)
+            .await?
+            .ok_or(ConnectError::not_found(E::WHAT))?;
+        let record = self
+            .inner
+            .vault
+            .get(&at)
+            .await?
+            .ok_or(ConnectError::not_found(E::WHAT))?;
         read::<E>(record)
     }
 
     /// Every record of a kind, of one owner or of all, without its sealed part. For kinds that stay few, and for sweeps.
-    pub(crate) async fn heads<E: Entity>(&self, owner: Option<&Owner>) -> Result<Vec<Stored<E>>, ConnectError> {
+    pub(crate) async fn heads<E: Entity>(
+        &self,
+        owner: Option<&Owner>,
+    ) -> Result<Vec<Stored<E>>, ConnectError> {
         let mut found = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = self.inner.vault.list(E::KIND, owner, after.as_deref(), 200).await?;
+            let page = self
+                .inner
+                .vault
+                .list(E::KIND, owner, after.as_deref(), 200)
+                .await?;
             for head in page.heads {
                 found.push(read_head::<E>(head)?);
             }
@@ -175,7 +222,10 @@ impl From<VaultError> for ConnectError {
             VaultError::Conflict { .. } => ConnectError::Stale,
             other => {
                 tracing::error!(error = %other, "the store did not do it");
-                ConnectError::Unavailable { code: "store_unavailable", say: "the store cannot do this now; try again".into() }
+                ConnectError::Unavailable {
+                    code: "store_unavailable",
+                    say: "the store cannot do this now; try again".into(),
+                }
             }
         }
     }

@@ -25,7 +25,9 @@ pub(super) fn origin(text: &str) -> Result<String, ConnectError> {
 pub(super) fn return_url(text: &str) -> Result<String, ConnectError> {
     let url = web_address("return_url", text)?;
     // The parser forgives backslashes, tabs and missing slashes; what it would change is refused rather than mended.
-    if url.fragment().is_some() || (url.as_str() != text && url.as_str().strip_suffix('/') != Some(text)) {
+    if url.fragment().is_some()
+        || (url.as_str() != text && url.as_str().strip_suffix('/') != Some(text))
+    {
         return Err(ConnectError::invalid(
             "return_url",
             "write a complete address in its normal form, without a fragment, such as https://app.example.com/connected",
@@ -43,7 +45,10 @@ pub(crate) fn with_params(address: &str, params: &[(&str, &str)]) -> Result<Stri
 
 fn web_address(field: &str, text: &str) -> Result<Url, ConnectError> {
     let refused = || {
-        ConnectError::invalid(field, "use an https address, or http on localhost or a loopback address, without a user name")
+        ConnectError::invalid(
+            field,
+            "use an https address, or http on localhost or a loopback address, without a user name",
+        )
     };
     let url = Url::parse(text).map_err(|_| refused())?;
     let loopback = match url.host() {
@@ -53,7 +58,13 @@ fn web_address(field: &str, text: &str) -> Result<Url, ConnectError> {
         None => false,
     };
     let allowed = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-    if !allowed || !url.username().is_empty() || url.password().is_some() || url.host_str().is_none_or(|host| host.is_empty() || host.contains('*')) {
+    if !allowed
+        || !url.username().is_empty()
+        || url.password().is_some()
+        || url
+            .host_str()
+            .is_none_or(|host| host.is_empty() || host.contains('*'))
+    {
         return Err(refused());
     }
     Ok(url)
@@ -65,13 +76,29 @@ mod tests {
 
     #[test]
     fn only_plain_origins_are_registered() {
-        for good in ["https://app.example.com", "https://app.example.com:8443", "http://127.0.0.1:4701", "http://localhost:3000"] {
+        for good in [
+            "https://app.example.com",
+            "https://app.example.com:8443",
+            "http://127.0.0.1:4701",
+            "http://localhost:3000",
+        ] {
             assert_eq!(origin(good).unwrap(), good);
         }
-        assert_eq!(origin("https://app.example.com/").unwrap(), "https://app.example.com");
+        assert_eq!(
+            origin("https://app.example.com/").unwrap(),
+            "https://app.example.com"
+        );
         for bad in [
-            "app.example.com", "https://app.example.com/x", "https://app.example.com?x", "http://app.example.com",
-            "https://a@app.example.com", "https://*.example.com", "null", "*", "https://APP.example.com", "https://app.example.com:443",
+            "app.example.com",
+            "https://app.example.com/x",
+            "https://app.example.com?x",
+            "http://app.example.com",
+            "https://a@app.example.com",
+            "https://*.example.com",
+            "null",
+            "*",
+            "https://APP.example.com",
+            "https://app.example.com:443",
         ] {
             assert!(origin(bad).is_err(), "{bad}");
         }
@@ -79,13 +106,25 @@ mod tests {
 
     #[test]
     fn a_return_address_that_two_parsers_could_read_differently_is_refused() {
-        for good in ["https://app.example.com/done?x=1", "https://app.example.com", "http://127.0.0.1:4701/back"] {
+        for good in [
+            "https://app.example.com/done?x=1",
+            "https://app.example.com",
+            "http://127.0.0.1:4701/back",
+        ] {
             assert_eq!(return_url(good).unwrap(), good);
         }
         for bad in [
-            "//evil.example", "/done", "https:\\\\evil.example", "https://app.example.com\\@evil.example",
-            "https://app.example.com@evil.example", "https://app.example.com/#x", "javascript:alert(1)", "https:app.example.com",
-            "https://app.example.com/a/../b", "https://app.example.com/\tx", "http://app.example.com/",
+            "//evil.example",
+            "/done",
+            "https:\\\\evil.example",
+            "https://app.example.com\\@evil.example",
+            "https://app.example.com@evil.example",
+            "https://app.example.com/#x",
+            "javascript:alert(1)",
+            "https:app.example.com",
+            "https://app.example.com/a/../b",
+            "https://app.example.com/\tx",
+            "http://app.example.com/",
         ] {
             assert!(return_url(bad).is_err(), "{bad}");
         }
@@ -94,7 +133,11 @@ mod tests {
     #[test]
     fn parameters_are_added_behind_those_of_the_address_and_escaped() {
         assert_eq!(
-            with_params("https://app.example.com/done?x=1", &[("session", "ses_1"), ("code", "a&b=c")]).unwrap(),
+            with_params(
+                "https://app.example.com/done?x=1",
+                &[("session", "ses_1"), ("code", "a&b=c")]
+            )
+            .unwrap(),
             "https://app.example.com/done?x=1&session=ses_1&code=a%26b%3Dc"
         );
     }

@@ -17,8 +17,13 @@ use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
-use crate::record::{self, Connection, Entity as _, Seal, Session, SessionClear, SessionSealed, SessionStatus, Stored};
-use crate::view::{CookieValue, KeyScope, NewSession, SessionCreated, SessionCtx, SessionKind, SessionView};
+use crate::record::{
+    self, Connection, Entity as _, Seal, Session, SessionClear, SessionSealed, SessionStatus,
+    Stored,
+};
+use crate::view::{
+    CookieValue, KeyScope, NewSession, SessionCreated, SessionCtx, SessionKind, SessionView,
+};
 use crate::{clock, ids};
 
 const TOKEN: &str = "session token";
@@ -33,19 +38,35 @@ impl Engine {
     ///
     /// When the owner, an app, an origin or the return address is not acceptable, or the connection that is to be
     /// signed in again is not this owner's.
-    pub async fn create_session(&self, actor: &Actor, new: NewSession) -> Result<SessionCreated, ConnectError> {
+    pub async fn create_session(
+        &self,
+        actor: &Actor,
+        new: NewSession,
+    ) -> Result<SessionCreated, ConnectError> {
         actor.require(KeyScope::Connect)?;
         let owner = parse_owner(&new.owner)?;
         let owner_label = match &new.owner_label {
             Some(label) => self.check_name("owner_label", label)?,
             None => new.owner.clone(),
         };
-        let purpose = new.purpose.as_deref().map(|text| self.check_name("for", text)).transpose()?;
+        let purpose = new
+            .purpose
+            .as_deref()
+            .map(|text| self.check_name("for", text))
+            .transpose()?;
         for app in new.apps.iter().flatten() {
             self.inner.catalogue.get(app)?;
         }
-        let origins = new.origins.iter().map(|origin| address::origin(origin)).collect::<Result<Vec<_>, _>>()?;
-        let return_url = new.return_url.as_deref().map(address::return_url).transpose()?;
+        let origins = new
+            .origins
+            .iter()
+            .map(|origin| address::origin(origin))
+            .collect::<Result<Vec<_>, _>>()?;
+        let return_url = new
+            .return_url
+            .as_deref()
+            .map(address::return_url)
+            .transpose()?;
         if let Some(id) = &new.connection_id {
             let connection: Stored<Connection> = self.load(id).await?;
             if *connection.owner() != owner || connection.clear.replaces.is_some() {
@@ -93,14 +114,18 @@ impl Engine {
     /// # Errors
     ///
     /// `link_invalid`: not a link of ours, used before, or too old. One answer for all three.
-    pub async fn open_session(&self, token: &str) -> Result<(SessionView, CookieValue), ConnectError> {
+    pub async fn open_session(
+        &self,
+        token: &str,
+    ) -> Result<(SessionView, CookieValue), ConnectError> {
         let (id, secret) = ids::split_bearer(Session::PREFIX, token).ok_or_else(link_invalid)?;
         let stored: Stored<Session> = self.load(id).await.map_err(|error| match error {
             ConnectError::NotFound { .. } => link_invalid(),
             other => other,
         })?;
         let mut sealed = stored.sealed()?.clone();
-        let fresh = stored.clear.status == SessionStatus::Created && self.now() < stored.clear.idle_until;
+        let fresh =
+            stored.clear.status == SessionStatus::Created && self.now() < stored.clear.idle_until;
         if !ids::matches(TOKEN, secret, &sealed.token) || !fresh {
             return Err(link_invalid());
         }
@@ -111,14 +136,24 @@ impl Engine {
         sealed.cookie = Some(ids::hash(COOKIE, &cookie));
         let opened = self
             .commit(vec![
-                record::put::<Session>(&stored.id, Expect::At(stored.rev), &clear, Seal::Put(&sealed))?,
+                record::put::<Session>(
+                    &stored.id,
+                    Expect::At(stored.rev),
+                    &clear,
+                    Seal::Put(&sealed),
+                )?,
                 self.note(
-                    Note::by(&Actor::Host, "session.opened").owner(stored.owner()).code(stored.id()),
+                    Note::by(&Actor::Host, "session.opened")
+                        .owner(stored.owner())
+                        .code(stored.id()),
                 )?,
             ])
             .await;
         match opened {
-            Ok(_) => Ok((view(&stored, &clear, &sealed, self.now()), CookieValue(ids::bearer(id, &cookie)))),
+            Ok(_) => Ok((
+                view(&stored, &clear, &sealed, self.now()),
+                CookieValue(ids::bearer(id, &cookie)),
+            )),
             // Two openings at once: one of them has it.
             Err(ConnectError::Stale) => Err(link_invalid()),
             Err(other) => Err(other),
@@ -138,10 +173,17 @@ impl Engine {
         })?;
         let sealed = stored.sealed()?;
         let now = self.now();
-        let alive = matches!(stored.clear.status, SessionStatus::Opened | SessionStatus::Completed)
-            && now < stored.clear.idle_until
+        let alive = matches!(
+            stored.clear.status,
+            SessionStatus::Opened | SessionStatus::Completed
+        ) && now < stored.clear.idle_until
             && now < stored.clear.expires_at;
-        if !sealed.cookie.as_deref().is_some_and(|kept| ids::matches(COOKIE, secret, kept)) || !alive {
+        if !sealed
+            .cookie
+            .as_deref()
+            .is_some_and(|kept| ids::matches(COOKIE, secret, kept))
+            || !alive
+        {
             return Err(session_over());
         }
         let idle_until = self.after(self.inner.options.session_idle);
@@ -149,7 +191,14 @@ impl Engine {
             let mut clear = stored.clear.clone();
             clear.idle_until = idle_until;
             // Whoever wrote in between has been here as well.
-            let _ = self.commit(vec![record::put::<Session>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)?]).await;
+            let _ = self
+                .commit(vec![record::put::<Session>(
+                    &stored.id,
+                    Expect::At(stored.rev),
+                    &clear,
+                    Seal::Keep,
+                )?])
+                .await;
         }
         Ok(SessionCtx {
             id: stored.id().to_owned(),
@@ -183,7 +232,9 @@ impl Engine {
     pub async fn close_session(&self, actor: &Actor, id: &str) -> Result<(), ConnectError> {
         let stored: Stored<Session> = self.load(id).await?;
         match actor {
-            Actor::Session(session) if session.id != id => return Err(ConnectError::not_found(Session::WHAT)),
+            Actor::Session(session) if session.id != id => {
+                return Err(ConnectError::not_found(Session::WHAT));
+            }
             Actor::Platform(_) => actor.require(KeyScope::Connect)?,
             Actor::Session(_) | Actor::Host => {}
         }
@@ -191,7 +242,11 @@ impl Engine {
         clear.status = SessionStatus::Closed;
         self.commit(vec![
             record::put::<Session>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)?,
-            self.note(Note::by(actor, "session.closed").owner(stored.owner()).code(id))?,
+            self.note(
+                Note::by(actor, "session.closed")
+                    .owner(stored.owner())
+                    .code(id),
+            )?,
         ])
         .await?;
         Ok(())
@@ -201,7 +256,10 @@ impl Engine {
 /// The owner's id as a platform names it.
 pub(crate) fn parse_owner(text: &str) -> Result<Owner, ConnectError> {
     Owner::new(text).map_err(|_| {
-        ConnectError::invalid("owner", "use your own id of the user: 1 to 255 bytes, no control characters, no @ in front")
+        ConnectError::invalid(
+            "owner",
+            "use your own id of the user: 1 to 255 bytes, no control characters, no @ in front",
+        )
     })
 }
 
@@ -210,14 +268,22 @@ impl SessionCtx {
     pub(crate) fn allows_app(&self, app: &str) -> Result<(), ConnectError> {
         match &self.apps {
             Some(apps) if !apps.iter().any(|allowed| allowed == app) => {
-                Err(ConnectError::forbidden("app_not_in_session", "this session was not opened for this app"))
+                Err(ConnectError::forbidden(
+                    "app_not_in_session",
+                    "this session was not opened for this app",
+                ))
             }
             _ => Ok(()),
         }
     }
 }
 
-fn view(stored: &Stored<Session>, clear: &SessionClear, sealed: &SessionSealed, now: i64) -> SessionView {
+fn view(
+    stored: &Stored<Session>,
+    clear: &SessionClear,
+    sealed: &SessionSealed,
+    now: i64,
+) -> SessionView {
     let over = now >= clear.idle_until || now >= clear.expires_at;
     let status = match clear.status {
         SessionStatus::Completed => "completed",
@@ -237,7 +303,11 @@ fn view(stored: &Stored<Session>, clear: &SessionClear, sealed: &SessionSealed, 
         purpose: sealed.purpose.clone(),
         origins: sealed.origins.clone(),
         return_url: sealed.return_url.clone(),
-        expires_at: clock::rfc3339(if clear.status == SessionStatus::Created { clear.idle_until } else { clear.expires_at }),
+        expires_at: clock::rfc3339(if clear.status == SessionStatus::Created {
+            clear.idle_until
+        } else {
+            clear.expires_at
+        }),
     }
 }
 
@@ -254,5 +324,8 @@ fn link_invalid() -> ConnectError {
 }
 
 fn session_over() -> ConnectError {
-    ConnectError::expired("session_over", "this session is over; go back to where you came from and open it anew")
+    ConnectError::expired(
+        "session_over",
+        "this session is over; go back to where you came from and open it anew",
+    )
 }

@@ -97,12 +97,22 @@ pub(crate) async fn world_with(options: Options) -> World {
         ..Seed::default()
     };
     config.users = vec![
-        User { seed: seed(KEY, "ada-personal-token-1"), ..User::ada() },
-        User { seed: seed(GRACES_KEY, "grace-personal-token-1"), ..User::grace() },
+        User {
+            seed: seed(KEY, "ada-personal-token-1"),
+            ..User::ada()
+        },
+        User {
+            seed: seed(GRACES_KEY, "grace-personal-token-1"),
+            ..User::grace()
+        },
     ];
     let vendor = Vendor::new(config).unwrap();
     vendor.auto_consent(Some("u_ada")).unwrap();
-    tokio::spawn(keyport_sandbox::serve(listener, vendor.clone(), std::future::pending()));
+    tokio::spawn(keyport_sandbox::serve(
+        listener,
+        vendor.clone(),
+        std::future::pending(),
+    ));
 
     let egress = Egress::new(EgressConfig {
         origins: Origins::parse([("https://vendor.keyport.test", &origin)]).unwrap(),
@@ -116,8 +126,12 @@ pub(crate) async fn world_with(options: Options) -> World {
         logo_svg: None,
         component: Arc::from([]),
     };
-    let catalogue = Catalogue::load(vec![source(sandbox), source(SELF_HOSTED)]).unwrap().native();
-    let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap()).await.unwrap();
+    let catalogue = Catalogue::load(vec![source(sandbox), source(SELF_HOSTED)])
+        .unwrap()
+        .native();
+    let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap())
+        .await
+        .unwrap();
     let clock = Arc::new(TestClock(AtomicI64::new(NOW * 1000)));
     let engine = Engine::assemble(
         vault.clone(),
@@ -128,13 +142,22 @@ pub(crate) async fn world_with(options: Options) -> World {
         options,
     )
     .unwrap();
-    World { engine, vendor, vault, host: Actor::Host, clock, vendor_clock }
+    World {
+        engine,
+        vendor,
+        vault,
+        host: Actor::Host,
+        clock,
+        vendor_clock,
+    }
 }
 
 impl World {
     /// Moves everybody's clock.
     pub(crate) fn pass(&self, seconds: u64) {
-        self.clock.0.fetch_add(i64::try_from(seconds).unwrap() * 1000, Ordering::SeqCst);
+        self.clock
+            .0
+            .fetch_add(i64::try_from(seconds).unwrap() * 1000, Ordering::SeqCst);
         self.vendor_clock.advance(Duration::from_secs(seconds));
     }
 
@@ -144,13 +167,27 @@ impl World {
             client_secret: Some(CLIENT_SECRET.into()),
             ..NewConfiguration::default()
         };
-        self.engine.configure(&self.host, "sandbox", new).await.unwrap()
+        self.engine
+            .configure(&self.host, "sandbox", new)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn session(&self, owner: &str, kind: SessionKind) -> SessionCtx {
-        let created = self.engine.create_session(&self.host, new_session(owner, kind)).await.unwrap();
-        let (_, cookie) = self.engine.open_session(token_of(&created.url)).await.unwrap();
-        self.engine.session_by_cookie(cookie.expose()).await.unwrap()
+        let created = self
+            .engine
+            .create_session(&self.host, new_session(owner, kind))
+            .await
+            .unwrap();
+        let (_, cookie) = self
+            .engine
+            .open_session(token_of(&created.url))
+            .await
+            .unwrap();
+        self.engine
+            .session_by_cookie(cookie.expose())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn manage(&self) -> SessionCtx {
@@ -159,7 +196,10 @@ impl World {
 
     /// Connects with an API key and gives the connection's id.
     pub(crate) async fn by_key(&self, session: &SessionCtx, key: &str) -> FlowView {
-        self.engine.connect_with_form(session, key_form(key)).await.unwrap()
+        self.engine
+            .connect_with_form(session, key_form(key))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn key_connection(&self) -> String {
@@ -171,14 +211,23 @@ impl World {
     pub(crate) async fn authorize(&self, go: &GoOutcome) -> Vec<(String, String)> {
         let url = Url::parse(&go.authorize_url).unwrap();
         let path = &url[url::Position::BeforePath..];
-        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let request = axum::http::Request::get(path)
+            .body(axum::body::Body::empty())
+            .unwrap();
         let response = self.vendor.router().oneshot(request).await.unwrap();
         let location = response.headers()["location"].to_str().unwrap();
-        Url::parse(location).unwrap().query_pairs().into_owned().collect()
+        Url::parse(location)
+            .unwrap()
+            .query_pairs()
+            .into_owned()
+            .collect()
     }
 
     pub(crate) async fn start(&self, session: &SessionCtx) -> FlowStarted {
-        self.engine.start_oauth(session, oauth_start()).await.unwrap()
+        self.engine
+            .start_oauth(session, oauth_start())
+            .await
+            .unwrap()
     }
 
     /// A whole sign-in by OAuth.
@@ -186,7 +235,12 @@ impl World {
         let started = self.engine.start_oauth(session, start).await.unwrap();
         let go = self.engine.go(session, &started.flow.id).await.unwrap();
         let params = self.authorize(&go).await;
-        let config = self.engine.configurations("sandbox").await.unwrap().remove(0);
+        let config = self
+            .engine
+            .configurations("sandbox")
+            .await
+            .unwrap()
+            .remove(0);
         self.engine.callback(&config.id, params, &jar(&go)).await;
         self.engine.flow(session, &started.flow.id).await.unwrap()
     }
@@ -204,7 +258,11 @@ impl World {
     }
 
     pub(crate) async fn count(&self) -> usize {
-        self.engine.heads::<record::Connection>(None).await.unwrap().len()
+        self.engine
+            .heads::<record::Connection>(None)
+            .await
+            .unwrap()
+            .len()
     }
 }
 

@@ -27,13 +27,21 @@ async fn send(call: &Call, request: PlainRequest) -> Result<PlainResponse, CallE
     if call.read_only {
         pass.methods = Methods::ReadOnly;
     }
-    let mut builder = Request::builder().method(request.method.as_str()).uri(request.url);
+    let mut builder = Request::builder()
+        .method(request.method.as_str())
+        .uri(request.url);
     for (name, value) in request.headers {
         builder = builder.header(name, value);
     }
-    let request = builder.body(request.body.map_or_else(Body::empty, Body::from_bytes)).unwrap();
+    let request = builder
+        .body(request.body.map_or_else(Body::empty, Body::from_bytes))
+        .unwrap();
     let failed = |error: keyport_egress::EgressError| {
-        let means = if error.is_transient() { Means::ProviderDown } else { Means::Other };
+        let means = if error.is_transient() {
+            Means::ProviderDown
+        } else {
+            Means::Other
+        };
         CallError::Failure(Failure {
             means,
             code: error.code().into(),
@@ -42,11 +50,20 @@ async fn send(call: &Call, request: PlainRequest) -> Result<PlainResponse, CallE
             data: Value::Null,
         })
     };
-    let (parts, body) = call.egress.send(&pass, request).await.map_err(failed)?.into_parts();
+    let (parts, body) = call
+        .egress
+        .send(&pass, request)
+        .await
+        .map_err(failed)?
+        .into_parts();
     let body = body.collect(1 << 20).await.map_err(failed)?;
     Ok(PlainResponse {
         status: parts.status.as_u16(),
-        headers: parts.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned()))
+            .collect(),
         body: body.to_vec(),
     })
 }
@@ -73,15 +90,34 @@ pub(crate) async fn action(call: Call, name: &str, input: &Value) -> Result<Valu
     let view = view(&call);
     let action = &view.actions[name];
     let scope = scope(&call).with("input", input.clone());
-    let answer = send(&call, action.request.as_ref().unwrap().build(&scope).unwrap()).await?;
+    let answer = send(
+        &call,
+        action.request.as_ref().unwrap().build(&scope).unwrap(),
+    )
+    .await?;
     keyport_manifest::action_result(action, &answer).map_err(refused)
 }
 
-pub(crate) async fn poll(call: Call, name: &str, input: &Value, cursor: Option<&Value>) -> Result<Page, CallError> {
+pub(crate) async fn poll(
+    call: Call,
+    name: &str,
+    input: &Value,
+    cursor: Option<&Value>,
+) -> Result<Page, CallError> {
     let view = view(&call);
     let trigger = &view.triggers[name];
-    let scope = scope(&call).with("input", input.clone()).with("cursor", cursor.cloned().unwrap_or(Value::Null));
-    let answer = send(&call, trigger.request.as_ref().unwrap().build(&scope).unwrap()).await?;
+    let scope = scope(&call)
+        .with("input", input.clone())
+        .with("cursor", cursor.cloned().unwrap_or(Value::Null));
+    let answer = send(
+        &call,
+        trigger.request.as_ref().unwrap().build(&scope).unwrap(),
+    )
+    .await?;
     let page = keyport_manifest::poll_page(trigger, &scope, cursor, &answer).map_err(refused)?;
-    Ok(Page { events: page.events, cursor: page.cursor, more: page.more })
+    Ok(Page {
+        events: page.events,
+        cursor: page.cursor,
+        more: page.more,
+    })
 }

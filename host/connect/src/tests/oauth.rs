@@ -7,7 +7,10 @@ async fn a_person_signs_in_with_pkce_and_is_connected() {
     let world = world().await;
     let id = world.oauth_connection().await;
     let connection = world.connection(&id).await;
-    assert_eq!((connection.state, connection.method_kind.as_str()), (ConnectionState::Connected, "oauth2"));
+    assert_eq!(
+        (connection.state, connection.method_kind.as_str()),
+        (ConnectionState::Connected, "oauth2")
+    );
     assert_eq!(connection.account.unwrap().id, "u_ada");
     assert!(connection.expires_at.is_some());
     assert_eq!(world.vendor.stats().token_requests, 1);
@@ -21,20 +24,40 @@ async fn the_authorization_url_has_each_parameter_once() {
     let flow = world.start(&session).await.flow;
     let go = world.engine.go(&session, &flow.id).await.unwrap();
     let url = Url::parse(&go.authorize_url).unwrap();
-    let mut names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    let mut names: Vec<String> = url
+        .query_pairs()
+        .map(|(name, _)| name.into_owned())
+        .collect();
     names.sort();
     assert_eq!(
         names,
-        ["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state"]
+        [
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state"
+        ]
     );
-    let get = |name: &str| url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
+    let get = |name: &str| {
+        url.query_pairs()
+            .find(|(known, _)| known == name)
+            .unwrap()
+            .1
+            .into_owned()
+    };
     assert_eq!(get("code_challenge_method"), "S256");
     assert!(get("redirect_uri").starts_with("http://localhost:4700/oauth/callback/cfg_"));
     assert!(!go.authorize_url.contains(CLIENT_SECRET));
 }
 
 /// What comes back from the vendor, ready to be tampered with.
-async fn returned(world: &World, session: &SessionCtx) -> (String, String, Vec<(String, String)>, GoOutcome) {
+async fn returned(
+    world: &World,
+    session: &SessionCtx,
+) -> (String, String, Vec<(String, String)>, GoOutcome) {
     let config = world.configured().await;
     let flow = world.start(session).await.flow;
     let go = world.engine.go(session, &flow.id).await.unwrap();
@@ -50,12 +73,24 @@ async fn of_twenty_parallel_callbacks_one_redeems_the_code() {
     let jar = jar(&go);
     let tries = (0..20).map(|_| world.engine.callback(&config, params.clone(), &jar));
     let outcomes = futures_util::future::join_all(tries).await;
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.flow.is_some()).count(), 1);
+    assert_eq!(
+        outcomes
+            .iter()
+            .filter(|outcome| outcome.flow.is_some())
+            .count(),
+        1
+    );
     assert_eq!(world.vendor.stats().token_requests, 1);
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Connected);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Connected
+    );
     let replayed = world.engine.callback(&config, params, &jar).await;
     assert_eq!(replayed.error.unwrap().code, "already_used");
-    assert_eq!((world.count().await, world.vendor.stats().token_requests), (1, 1));
+    assert_eq!(
+        (world.count().await, world.vendor.stats().token_requests),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -64,16 +99,28 @@ async fn a_callback_in_another_browser_connects_nothing_and_leaves_the_flow_alon
     let session = world.manage().await;
     let (config, flow, params, go) = returned(&world, &session).await;
     let forged = |_: &str| Some("1".to_owned());
-    for browser in [&(|_: &str| None) as &(dyn Fn(&str) -> Option<String> + Send + Sync), &forged] {
-        let outcome = world.engine.callback(&config, params.clone(), browser).await;
+    for browser in [
+        &(|_: &str| None) as &(dyn Fn(&str) -> Option<String> + Send + Sync),
+        &forged,
+    ] {
+        let outcome = world
+            .engine
+            .callback(&config, params.clone(), browser)
+            .await;
         assert_eq!(outcome.next, CallbackNext::Neutral);
         assert_eq!(outcome.error.unwrap().code, "wrong_browser");
     }
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Authorizing);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Authorizing
+    );
     assert_eq!(world.vendor.stats().token_requests, 0);
     // The right browser still can.
     world.engine.callback(&config, params, &jar(&go)).await;
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Connected);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Connected
+    );
 }
 
 #[tokio::test]
@@ -81,7 +128,12 @@ async fn an_unknown_state_changes_nothing() {
     let world = world().await;
     let session = world.manage().await;
     let (config, flow, params, go) = returned(&world, &session).await;
-    let state = params.iter().find(|(name, _)| name == "state").unwrap().1.clone();
+    let state = params
+        .iter()
+        .find(|(name, _)| name == "state")
+        .unwrap()
+        .1
+        .clone();
     let (id, secret) = state.split_once('.').unwrap();
     let other_secret = "A".repeat(43);
     let bad: Vec<String> = vec![
@@ -93,12 +145,19 @@ async fn an_unknown_state_changes_nothing() {
     ];
     for state in bad {
         let mut params = params.clone();
-        params.iter_mut().find(|(name, _)| name == "state").unwrap().1 = state;
+        params
+            .iter_mut()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1 = state;
         let outcome = world.engine.callback(&config, params, &jar(&go)).await;
         assert_eq!(outcome.error.unwrap().code, "unknown_state");
         assert_eq!(outcome.next, CallbackNext::Neutral);
     }
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Authorizing);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Authorizing
+    );
 }
 
 /// Every one of these ends the flow, or changes nothing, without a token request.
@@ -106,13 +165,27 @@ async fn an_unknown_state_changes_nothing() {
 async fn what_comes_back_wrong_never_reaches_the_token_endpoint() {
     type Change = fn(&mut String, &mut Vec<(String, String)>);
     let cases: [(&str, Change); 7] = [
-        ("mixed_up", |config, _| *config = "cfg_0000000000000000000000".into()),
-        ("wrong_issuer", |_, params| params.iter_mut().find(|(n, _)| n == "iss").unwrap().1 = "https://evil.example".into()),
-        ("wrong_issuer", |_, params| params.iter_mut().find(|(n, _)| n == "iss").unwrap().1 = String::new()),
-        ("wrong_issuer", |_, params| params.retain(|(n, _)| n != "iss")),
-        ("duplicate_parameter", |_, params| params.push(("iss".into(), "https://vendor.keyport.test".into()))),
-        ("duplicate_parameter", |_, params| params.push(("code".into(), "another".into()))),
-        ("missing_code", |_, params| params.retain(|(n, _)| n != "code")),
+        ("mixed_up", |config, _| {
+            *config = "cfg_0000000000000000000000".into()
+        }),
+        ("wrong_issuer", |_, params| {
+            params.iter_mut().find(|(n, _)| n == "iss").unwrap().1 = "https://evil.example".into()
+        }),
+        ("wrong_issuer", |_, params| {
+            params.iter_mut().find(|(n, _)| n == "iss").unwrap().1 = String::new()
+        }),
+        ("wrong_issuer", |_, params| {
+            params.retain(|(n, _)| n != "iss")
+        }),
+        ("duplicate_parameter", |_, params| {
+            params.push(("iss".into(), "https://vendor.keyport.test".into()))
+        }),
+        ("duplicate_parameter", |_, params| {
+            params.push(("code".into(), "another".into()))
+        }),
+        ("missing_code", |_, params| {
+            params.retain(|(n, _)| n != "code")
+        }),
     ];
     for (wanted, change) in cases {
         let world = world().await;
@@ -121,23 +194,37 @@ async fn what_comes_back_wrong_never_reaches_the_token_endpoint() {
         change(&mut config, &mut params);
         let outcome = world.engine.callback(&config, params, &jar(&go)).await;
         assert_eq!(outcome.error.unwrap().code, wanted);
-        assert_eq!((world.vendor.stats().token_requests, world.count().await), (0, 0), "{wanted}");
+        assert_eq!(
+            (world.vendor.stats().token_requests, world.count().await),
+            (0, 0),
+            "{wanted}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_error_from_the_app_ends_the_flow_with_a_code_of_ours() {
-    for (error, wanted) in [("access_denied", "denied"), ("server_error", "provider_down"), ("<script>", "app_refused")] {
+    for (error, wanted) in [
+        ("access_denied", "denied"),
+        ("server_error", "provider_down"),
+        ("<script>", "app_refused"),
+    ] {
         let world = world().await;
         let session = world.manage().await;
         let (config, flow, mut params, go) = returned(&world, &session).await;
         params.retain(|(name, _)| name != "code");
         params.push(("error".into(), error.into()));
-        params.push(("error_description".into(), "<script>alert(1)</script>".into()));
+        params.push((
+            "error_description".into(),
+            "<script>alert(1)</script>".into(),
+        ));
         world.engine.callback(&config, params, &jar(&go)).await;
         let view = world.engine.flow(&session, &flow).await.unwrap();
         let problem = view.error.unwrap();
-        assert_eq!((view.status, problem.code.as_str()), (FlowStatus::Failed, wanted));
+        assert_eq!(
+            (view.status, problem.code.as_str()),
+            (FlowStatus::Failed, wanted)
+        );
         assert!(!problem.say.contains('<'));
         assert_eq!(world.vendor.stats().token_requests, 0);
     }
@@ -151,7 +238,10 @@ async fn a_flow_that_took_too_long_is_over() {
     world.pass(600);
     let outcome = world.engine.callback(&config, params, &jar(&go)).await;
     assert_eq!(outcome.error.unwrap().code, "expired");
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Failed);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Failed
+    );
     assert_eq!(world.vendor.stats().token_requests, 0);
 }
 
@@ -166,9 +256,16 @@ async fn what_is_edited_during_a_flow_does_not_send_the_code_elsewhere() {
         origins: Some(vec!["https://evil.example".into()]),
         ..ConfigurationPatch::default()
     };
-    world.engine.update_configuration(&world.host, &config, None, patch).await.unwrap();
+    world
+        .engine
+        .update_configuration(&world.host, &config, None, patch)
+        .await
+        .unwrap();
     world.engine.callback(&config, params, &jar(&go)).await;
-    assert_eq!(world.engine.flow(&session, &flow).await.unwrap().status, FlowStatus::Connected);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Connected
+    );
 }
 
 #[tokio::test]
@@ -179,22 +276,53 @@ async fn the_operators_secret_never_goes_to_a_host_that_somebody_typed() {
         client_secret: Some(CLIENT_SECRET.into()),
         ..NewConfiguration::default()
     };
-    let made = world.engine.configure(&world.host, "selfhosted", new).await.unwrap();
-    assert!(made.origins.is_empty(), "no host of a self-hosted app is pinned by itself");
+    let made = world
+        .engine
+        .configure(&world.host, "selfhosted", new)
+        .await
+        .unwrap();
+    assert!(
+        made.origins.is_empty(),
+        "no host of a self-hosted app is pinned by itself"
+    );
     let session = world.manage().await;
     let start = |extra: &[(&str, &str)]| {
-        let mut fields = IndexMap::from([("origin".to_owned(), "https://vendor.keyport.test".to_owned())]);
-        fields.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        OauthStart { app: "selfhosted".into(), fields, ..oauth_start() }
+        let mut fields = IndexMap::from([(
+            "origin".to_owned(),
+            "https://vendor.keyport.test".to_owned(),
+        )]);
+        fields.extend(
+            extra
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        OauthStart {
+            app: "selfhosted".into(),
+            fields,
+            ..oauth_start()
+        }
     };
-    assert_eq!(code(world.engine.start_oauth(&session, start(&[])).await), "client_not_for_this_host");
+    assert_eq!(
+        code(world.engine.start_oauth(&session, start(&[])).await),
+        "client_not_for_this_host"
+    );
     assert_eq!(world.vendor.stats().token_requests, 0);
     // With a client of their own it may; and where the operator pins the host, theirs may.
     let own = start(&[("own_id", "mine"), ("own_secret", "my-secret")]);
     assert_eq!(code(world.engine.start_oauth(&session, own).await), "ok");
-    let patch = ConfigurationPatch { origins: Some(vec!["https://vendor.keyport.test".into()]), ..ConfigurationPatch::default() };
-    world.engine.update_configuration(&world.host, &made.id, None, patch).await.unwrap();
-    assert_eq!(code(world.engine.start_oauth(&session, start(&[])).await), "ok");
+    let patch = ConfigurationPatch {
+        origins: Some(vec!["https://vendor.keyport.test".into()]),
+        ..ConfigurationPatch::default()
+    };
+    world
+        .engine
+        .update_configuration(&world.host, &made.id, None, patch)
+        .await
+        .unwrap();
+    assert_eq!(
+        code(world.engine.start_oauth(&session, start(&[])).await),
+        "ok"
+    );
 }
 
 #[tokio::test]
@@ -202,10 +330,17 @@ async fn a_fresh_grant_whose_test_is_refused_is_ended_at_the_app() {
     let world = world().await;
     let session = world.manage().await;
     let (config, flow, params, go) = returned(&world, &session).await;
-    world.vendor.fault(keyport_sandbox::Fault::status(keyport_sandbox::Target::Api, 1, 403));
+    world.vendor.fault(keyport_sandbox::Fault::status(
+        keyport_sandbox::Target::Api,
+        1,
+        403,
+    ));
     world.engine.callback(&config, params, &jar(&go)).await;
     let view = world.engine.flow(&session, &flow).await.unwrap();
-    assert_eq!((view.status, view.error.unwrap().code.as_str()), (FlowStatus::Failed, "missing_scope"));
+    assert_eq!(
+        (view.status, view.error.unwrap().code.as_str()),
+        (FlowStatus::Failed, "missing_scope")
+    );
     assert_eq!((world.count().await, world.vendor.stats().grants), (0, 0));
 }
 
@@ -213,9 +348,16 @@ async fn a_fresh_grant_whose_test_is_refused_is_ended_at_the_app() {
 async fn without_a_client_the_operator_is_asked_for_one() {
     let world = world().await;
     let session = world.manage().await;
-    assert_eq!(code(world.engine.start_oauth(&session, oauth_start()).await), "method_not_available");
+    assert_eq!(
+        code(world.engine.start_oauth(&session, oauth_start()).await),
+        "method_not_available"
+    );
     let app = world.engine.app("sandbox").await.unwrap();
-    let oauth = app.methods.iter().find(|method| method.id == "oauth").unwrap();
+    let oauth = app
+        .methods
+        .iter()
+        .find(|method| method.id == "oauth")
+        .unwrap();
     assert!(!oauth.available && oauth.redirects && oauth.why_not.is_some());
 }
 

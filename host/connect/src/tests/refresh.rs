@@ -7,7 +7,9 @@ use super::*;
 use crate::record::{Connection, RefreshIntent, Seal, Stored};
 
 async fn echo(world: &World, id: &str) -> u16 {
-    let request = http::Request::get("/me").body(keyport_egress::Body::empty()).unwrap();
+    let request = http::Request::get("/me")
+        .body(keyport_egress::Body::empty())
+        .unwrap();
     match world.engine.proxy(&world.host, id, request).await {
         Ok(response) => response.status().as_u16(),
         Err(error) => error.status(),
@@ -22,7 +24,11 @@ async fn fifty_callers_at_expiry_make_one_refresh() {
     let answers = futures_util::future::join_all((0..50).map(|_| echo(&world, &id))).await;
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
     assert_eq!(world.vendor.stats().refreshes, 1);
-    assert_eq!(world.vendor.stats().grants, 1, "a second use would have ended the grant");
+    assert_eq!(
+        world.vendor.stats().grants,
+        1,
+        "a second use would have ended the grant"
+    );
 }
 
 #[tokio::test]
@@ -32,7 +38,10 @@ async fn a_refused_access_token_is_renewed_once_and_the_request_sent_again() {
     world.vendor.expire_access_tokens();
     assert_eq!(echo(&world, &id).await, 200);
     assert_eq!(world.vendor.stats().refreshes, 1);
-    assert_eq!(world.connection(&id).await.state, ConnectionState::Connected);
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::Connected
+    );
 }
 
 #[tokio::test]
@@ -44,8 +53,19 @@ async fn a_revoked_grant_needs_the_person() {
     let report = world.engine.test(&world.host, &id).await.unwrap();
     assert!(!report.ok);
     let connection = world.connection(&id).await;
-    assert_eq!((connection.state, connection.reason.unwrap().code.as_str()), (ConnectionState::NeedsReconnect, "revoked"));
-    assert_eq!(code(world.engine.run_action(&world.host, &id, "list_notes", &serde_json::json!({})).await), "needs_reconnect");
+    assert_eq!(
+        (connection.state, connection.reason.unwrap().code.as_str()),
+        (ConnectionState::NeedsReconnect, "revoked")
+    );
+    assert_eq!(
+        code(
+            world
+                .engine
+                .run_action(&world.host, &id, "list_notes", &serde_json::json!({}))
+                .await
+        ),
+        "needs_reconnect"
+    );
 }
 
 #[tokio::test]
@@ -54,11 +74,22 @@ async fn a_token_endpoint_that_is_down_does_not_end_a_grant() {
     let id = world.oauth_connection().await;
     world.vendor.fault(Fault::status(Target::Token, 1, 503));
     world.pass(3590);
-    assert_eq!(echo(&world, &id).await, 200, "the old token lives and is used");
-    assert_eq!(world.connection(&id).await.state, ConnectionState::Connected);
+    assert_eq!(
+        echo(&world, &id).await,
+        200,
+        "the old token lives and is used"
+    );
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::Connected
+    );
     let before = world.vendor.stats().token_requests;
     echo(&world, &id).await;
-    assert_eq!(world.vendor.stats().token_requests, before, "it is left alone for a while");
+    assert_eq!(
+        world.vendor.stats().token_requests,
+        before,
+        "it is left alone for a while"
+    );
     world.pass(40);
     assert_eq!(echo(&world, &id).await, 200);
     assert_eq!(world.vendor.stats().refreshes, 1);
@@ -69,10 +100,17 @@ async fn an_answer_that_was_lost_is_told_from_a_revoked_grant() {
     let world = world().await;
     let id = world.oauth_connection().await;
     // The vendor rotates, and its answer never arrives.
-    world.vendor.fault(Fault { after: true, ..Fault::status(Target::Token, 1, 502) });
+    world.vendor.fault(Fault {
+        after: true,
+        ..Fault::status(Target::Token, 1, 502)
+    });
     world.pass(3601);
     assert_ne!(echo(&world, &id).await, 200);
-    assert_ne!(world.connection(&id).await.state, ConnectionState::NeedsReconnect, "nobody has refused anything yet");
+    assert_ne!(
+        world.connection(&id).await.state,
+        ConnectionState::NeedsReconnect,
+        "nobody has refused anything yet"
+    );
     world.pass(31);
     assert_ne!(echo(&world, &id).await, 200);
     let connection = world.connection(&id).await;
@@ -86,8 +124,13 @@ async fn after_a_crash_in_a_refresh_the_old_token_is_tried_once_and_may_still_wo
     let id = world.oauth_connection().await;
     let stored: Stored<Connection> = world.engine.load(&id).await.unwrap();
     let mut clear = stored.clear.clone();
-    clear.refresh = Some(RefreshIntent { at: 0, generation: 1, interrupted: false });
-    let write = record::put::<Connection>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep).unwrap();
+    clear.refresh = Some(RefreshIntent {
+        at: 0,
+        generation: 1,
+        interrupted: false,
+    });
+    let write =
+        record::put::<Connection>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep).unwrap();
     world.engine.commit(vec![write]).await.unwrap();
     world.pass(3601);
     assert_eq!(echo(&world, &id).await, 200);
@@ -98,7 +141,11 @@ async fn after_a_crash_in_a_refresh_the_old_token_is_tried_once_and_may_still_wo
 async fn the_intent_is_durable_before_the_request_and_gone_after_the_answer() {
     let world = world().await;
     let id = world.oauth_connection().await;
-    world.vendor.fault(Fault { hang_ms: 300, status: None, ..Fault::status(Target::Token, 1, 200) });
+    world.vendor.fault(Fault {
+        hang_ms: 300,
+        status: None,
+        ..Fault::status(Target::Token, 1, 200)
+    });
     world.pass(3601);
     let engine = world.engine.clone();
     let (watched, used) = (id.clone(), id.clone());

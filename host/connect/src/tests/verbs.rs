@@ -9,10 +9,25 @@ async fn a_title_is_changed_only_on_the_version_that_was_seen() {
     let world = world().await;
     let id = world.key_connection().await;
     let etag = world.connection(&id).await.etag;
-    let renamed = world.engine.rename(&world.host, &id, "  Work  ", Some(&etag)).await.unwrap();
+    let renamed = world
+        .engine
+        .rename(&world.host, &id, "  Work  ", Some(&etag))
+        .await
+        .unwrap();
     assert_eq!(renamed.title, "Work");
-    assert_eq!(code(world.engine.rename(&world.host, &id, "Other", Some(&etag)).await), "stale");
-    assert_eq!(code(world.engine.rename(&world.host, &id, " ", None).await), "invalid_input");
+    assert_eq!(
+        code(
+            world
+                .engine
+                .rename(&world.host, &id, "Other", Some(&etag))
+                .await
+        ),
+        "stale"
+    );
+    assert_eq!(
+        code(world.engine.rename(&world.host, &id, " ", None).await),
+        "invalid_input"
+    );
     assert_eq!(world.connection(&id).await.title, "Work");
 }
 
@@ -21,8 +36,20 @@ async fn a_test_shows_its_steps() {
     let world = world().await;
     let id = world.oauth_connection().await;
     let report = world.engine.test(&world.host, &id).await.unwrap();
-    let steps: Vec<(&str, bool)> = report.steps.iter().map(|step| (step.step.as_str(), step.ok)).collect();
-    assert_eq!(steps, [("fields", true), ("token", true), ("request", true), ("account", true)]);
+    let steps: Vec<(&str, bool)> = report
+        .steps
+        .iter()
+        .map(|step| (step.step.as_str(), step.ok))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            ("fields", true),
+            ("token", true),
+            ("request", true),
+            ("account", true)
+        ]
+    );
     assert!(report.ok && report.account.unwrap().id == "u_ada");
 }
 
@@ -30,17 +57,37 @@ async fn a_test_shows_its_steps() {
 async fn a_key_that_was_taken_away_needs_the_person_and_new_details_mend_it() {
     let world = world().await;
     let id = world.key_connection().await;
-    world.vendor.set_credential("u_ada", CredentialKind::ApiKey, true).unwrap();
+    world
+        .vendor
+        .set_credential("u_ada", CredentialKind::ApiKey, true)
+        .unwrap();
     assert!(!world.engine.test(&world.host, &id).await.unwrap().ok);
-    assert_eq!(world.connection(&id).await.state, ConnectionState::NeedsReconnect);
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::NeedsReconnect
+    );
     let details = |key: &str| IndexMap::from([("api_key".to_owned(), key.to_owned())]);
-    let refused = world.engine.update_details(&world.host, &id, details("still-wrong-key")).await.unwrap();
+    let refused = world
+        .engine
+        .update_details(&world.host, &id, details("still-wrong-key"))
+        .await
+        .unwrap();
     assert!(!refused.ok);
-    assert_eq!(world.connection(&id).await.state, ConnectionState::NeedsReconnect);
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::NeedsReconnect
+    );
     let key = world.vendor.demo_credentials()[0].api_key.clone().unwrap();
-    let report = world.engine.update_details(&world.host, &id, details(&key)).await.unwrap();
+    let report = world
+        .engine
+        .update_details(&world.host, &id, details(&key))
+        .await
+        .unwrap();
     assert!(report.ok, "{:?}", report.error);
-    assert_eq!(world.connection(&id).await.state, ConnectionState::Connected);
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::Connected
+    );
 }
 
 #[tokio::test]
@@ -48,9 +95,16 @@ async fn details_of_another_account_do_not_replace_the_old_ones() {
     let world = world().await;
     let id = world.key_connection().await;
     let details = IndexMap::from([("api_key".to_owned(), GRACES_KEY.to_owned())]);
-    let report = world.engine.update_details(&world.host, &id, details).await.unwrap();
+    let report = world
+        .engine
+        .update_details(&world.host, &id, details)
+        .await
+        .unwrap();
     assert_eq!(report.error.unwrap().code, "wrong_account");
-    assert!(world.engine.test(&world.host, &id).await.unwrap().ok, "the old key is still there");
+    assert!(
+        world.engine.test(&world.host, &id).await.unwrap().ok,
+        "the old key is still there"
+    );
     assert_eq!(world.connection(&id).await.account.unwrap().id, "u_ada");
 }
 
@@ -62,13 +116,30 @@ async fn a_stored_key_is_not_sent_to_an_address_that_was_just_changed() {
     form.app = "selfhosted".into();
     form.method = "token".into();
     form.fields = IndexMap::from([
-        ("origin".to_owned(), "https://vendor.keyport.test".to_owned()),
+        (
+            "origin".to_owned(),
+            "https://vendor.keyport.test".to_owned(),
+        ),
         ("token".to_owned(), "ada-personal-token-1".to_owned()),
     ]);
-    let id = world.engine.connect_with_form(&session, form).await.unwrap().connection_id.unwrap();
+    let id = world
+        .engine
+        .connect_with_form(&session, form)
+        .await
+        .unwrap()
+        .connection_id
+        .unwrap();
     let moved = IndexMap::from([("origin".to_owned(), "https://evil.example".to_owned())]);
-    let error = world.engine.update_details(&Actor::Session(session), &id, moved).await.unwrap_err();
-    assert_eq!(error.field(), Some("token"), "the token must be entered again");
+    let error = world
+        .engine
+        .update_details(&Actor::Session(session), &id, moved)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.field(),
+        Some("token"),
+        "the token must be entered again"
+    );
 }
 
 #[tokio::test]
@@ -76,7 +147,15 @@ async fn pausing_keeps_the_sign_in_and_resuming_tests_it() {
     let world = world().await;
     let id = world.key_connection().await;
     assert!(!world.engine.pause(&world.host, &id).await.unwrap().enabled);
-    assert_eq!(code(world.engine.run_action(&world.host, &id, "list_notes", &serde_json::json!({})).await), "paused");
+    assert_eq!(
+        code(
+            world
+                .engine
+                .run_action(&world.host, &id, "list_notes", &serde_json::json!({}))
+                .await
+        ),
+        "paused"
+    );
     let before = world.vendor.stats().api_requests;
     let report = world.engine.resume(&world.host, &id).await.unwrap();
     assert!(report.ok && report.connection.enabled);
@@ -88,12 +167,23 @@ async fn disconnecting_ends_the_grant_destroys_the_secret_and_keeps_the_row() {
     let world = world().await;
     let id = world.oauth_connection().await;
     let done = world.engine.disconnect(&world.host, &id).await.unwrap();
-    assert_eq!((done.revoked, done.connection.state), (Revoked::Yes, ConnectionState::Disconnected));
+    assert_eq!(
+        (done.revoked, done.connection.state),
+        (Revoked::Yes, ConnectionState::Disconnected)
+    );
     assert_eq!(world.vendor.stats().grants, 0);
     assert_eq!(done.connection.account.unwrap().id, "u_ada");
-    let head = world.vault.find(keyport_vault::Kind::new("connection"), &id).await.unwrap().unwrap();
+    let head = world
+        .vault
+        .find(keyport_vault::Kind::new("connection"), &id)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!world.vault.head(&head).await.unwrap().unwrap().has_secret);
-    assert_eq!(code(world.engine.test(&world.host, &id).await), "disconnected");
+    assert_eq!(
+        code(world.engine.test(&world.host, &id).await),
+        "disconnected"
+    );
 }
 
 #[tokio::test]
@@ -102,20 +192,41 @@ async fn an_app_that_does_not_confirm_a_sign_out_is_told_and_the_secret_destroye
     let id = world.oauth_connection().await;
     world.vendor.fault(Fault::status(Target::Revoke, 2, 503));
     let done = world.engine.disconnect(&world.host, &id).await.unwrap();
-    assert_eq!((done.revoked, done.connection.state), (Revoked::No, ConnectionState::Disconnected));
+    assert_eq!(
+        (done.revoked, done.connection.state),
+        (Revoked::No, ConnectionState::Disconnected)
+    );
 }
 
 #[tokio::test]
 async fn reactivating_signs_in_under_the_same_id() {
     let world = world().await;
     let id = world.oauth_connection().await;
-    world.engine.rename(&world.host, &id, "Mine", None).await.unwrap();
+    world
+        .engine
+        .rename(&world.host, &id, "Mine", None)
+        .await
+        .unwrap();
     world.engine.disconnect(&world.host, &id).await.unwrap();
     let session = world.manage().await;
-    let flow = world.by_oauth(&session, OauthStart { connection_id: Some(id.clone()), ..oauth_start() }).await;
-    assert_eq!((flow.status, flow.connection_id.as_deref()), (FlowStatus::Connected, Some(id.as_str())));
+    let flow = world
+        .by_oauth(
+            &session,
+            OauthStart {
+                connection_id: Some(id.clone()),
+                ..oauth_start()
+            },
+        )
+        .await;
+    assert_eq!(
+        (flow.status, flow.connection_id.as_deref()),
+        (FlowStatus::Connected, Some(id.as_str()))
+    );
     let connection = world.connection(&id).await;
-    assert_eq!((connection.state, connection.title.as_str()), (ConnectionState::Connected, "Mine"));
+    assert_eq!(
+        (connection.state, connection.title.as_str()),
+        (ConnectionState::Connected, "Mine")
+    );
     assert_eq!(world.count().await, 1);
     assert!(world.engine.test(&world.host, &id).await.unwrap().ok);
 }
@@ -126,10 +237,28 @@ async fn signing_in_again_as_somebody_else_changes_nothing() {
     let id = world.oauth_connection().await;
     world.vendor.auto_consent(Some("u_grace")).unwrap();
     let session = world.manage().await;
-    let flow = world.by_oauth(&session, OauthStart { connection_id: Some(id.clone()), ..oauth_start() }).await;
-    assert_eq!((flow.status, flow.error.unwrap().code.as_str()), (FlowStatus::Failed, "wrong_account"));
-    assert_eq!(world.vendor.stats().grants, 1, "the other one's fresh grant was ended");
-    assert!(world.engine.test(&world.host, &id).await.unwrap().ok, "the old one still works");
+    let flow = world
+        .by_oauth(
+            &session,
+            OauthStart {
+                connection_id: Some(id.clone()),
+                ..oauth_start()
+            },
+        )
+        .await;
+    assert_eq!(
+        (flow.status, flow.error.unwrap().code.as_str()),
+        (FlowStatus::Failed, "wrong_account")
+    );
+    assert_eq!(
+        world.vendor.stats().grants,
+        1,
+        "the other one's fresh grant was ended"
+    );
+    assert!(
+        world.engine.test(&world.host, &id).await.unwrap().ok,
+        "the old one still works"
+    );
     assert_eq!(world.count().await, 1);
 }
 
@@ -149,7 +278,10 @@ async fn a_connection_fails_only_after_three_failures_over_two_minutes_and_one_s
         assert_eq!(world.connection(&id).await.state, state);
     }
     assert!(world.engine.test(&world.host, &id).await.unwrap().ok);
-    assert_eq!(world.connection(&id).await.state, ConnectionState::Connected);
+    assert_eq!(
+        world.connection(&id).await.state,
+        ConnectionState::Connected
+    );
 }
 
 #[tokio::test]
@@ -174,8 +306,14 @@ async fn imported_credentials_are_tested_before_they_count() {
         token: None,
     };
     let made = world.engine.import(&world.host, import(KEY)).await.unwrap();
-    assert_eq!((made.state, made.imported, made.title.as_str()), (ConnectionState::Connected, true, "Moved in"));
-    assert_eq!(code(world.engine.import(&world.host, import("wrong-key")).await), "needs_reconnect");
+    assert_eq!(
+        (made.state, made.imported, made.title.as_str()),
+        (ConnectionState::Connected, true, "Moved in")
+    );
+    assert_eq!(
+        code(world.engine.import(&world.host, import("wrong-key")).await),
+        "needs_reconnect"
+    );
     assert_eq!(world.count().await, 1);
 }
 
@@ -201,6 +339,9 @@ async fn an_imported_grant_that_does_not_pass_is_not_revoked() {
         }),
     };
     world.vendor.fault(Fault::status(Target::Api, 1, 403));
-    assert_eq!(code(world.engine.import(&world.host, import).await), "missing_scope");
+    assert_eq!(
+        code(world.engine.import(&world.host, import).await),
+        "missing_scope"
+    );
     assert_eq!((world.count().await, world.vendor.stats().grants), (1, 1));
 }

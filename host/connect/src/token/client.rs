@@ -18,7 +18,8 @@ use indexmap::IndexMap;
 use keyport_egress::{Body, Pass, Purpose};
 use keyport_manifest::rules::TokenErrorKind;
 use keyport_manifest::{
-    AllowedHosts, ClientAuth, HostPattern, Oauth2, PlainResponse, Scope, Slot, Template, TokenAnswer, TokenBody, token_answer,
+    AllowedHosts, ClientAuth, HostPattern, Oauth2, PlainResponse, Scope, Slot, Template,
+    TokenAnswer, TokenBody, token_answer,
 };
 use keyport_vault::Owner;
 use oauth2::basic::BasicClient;
@@ -43,7 +44,11 @@ pub(crate) enum TokenFailure {
     Misconfigured { code: String },
     /// The app is down or asks to wait. `unseen` when it cannot have seen the request.
     #[error("the app's sign-in service cannot be reached at the moment ({code})")]
-    Down { code: String, unseen: bool, retry_after_ms: Option<u64> },
+    Down {
+        code: String,
+        unseen: bool,
+        retry_after_ms: Option<u64>,
+    },
     /// The answer makes no sense: it may or may not have done something.
     #[error("the app's sign-in service gave an answer that makes no sense ({code})")]
     Unreadable { code: String },
@@ -78,7 +83,10 @@ pub(crate) struct Side(Mutex<Option<Result<TokenAnswer, TokenFailure>>>);
 
 impl Side {
     fn put(&self, result: Result<TokenAnswer, TokenFailure>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
     }
 
     /// What was put, once.
@@ -87,7 +95,11 @@ impl Side {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .take()
-            .unwrap_or_else(|| Err(TokenFailure::Misconfigured { code: "no_request".into() }))
+            .unwrap_or_else(|| {
+                Err(TokenFailure::Misconfigured {
+                    code: "no_request".into(),
+                })
+            })
     }
 }
 
@@ -118,13 +130,23 @@ impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let status = self.client.send(request).await.map(|response| response.status);
+            let status = self
+                .client
+                .send(request)
+                .await
+                .map(|response| response.status);
             let confirmed = matches!(status, Ok(200..=299));
-            *self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(status);
+            *self
+                .sent
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(status);
             if !confirmed {
                 return Err(NoAnswer);
             }
-            http::Response::builder().status(200).body(Vec::new()).map_err(|_| NoAnswer)
+            http::Response::builder()
+                .status(200)
+                .body(Vec::new())
+                .map_err(|_| NoAnswer)
         })
     }
 }
@@ -137,10 +159,12 @@ pub(crate) struct NoAnswer;
 impl TokenClient<'_> {
     /// The `oauth2` crate's client for these keys.
     pub(crate) fn basic(&self) -> BasicClient {
-        let client = BasicClient::new(ClientId::new(self.keys.id.clone())).set_auth_type(match self.oauth.client_auth {
-            ClientAuth::Basic => AuthType::BasicAuth,
-            ClientAuth::Body | ClientAuth::BasicRaw | ClientAuth::None => AuthType::RequestBody,
-        });
+        let client = BasicClient::new(ClientId::new(self.keys.id.clone())).set_auth_type(
+            match self.oauth.client_auth {
+                ClientAuth::Basic => AuthType::BasicAuth,
+                ClientAuth::Body | ClientAuth::BasicRaw | ClientAuth::None => AuthType::RequestBody,
+            },
+        );
         match &self.keys.secret {
             Some(secret) if self.oauth.client_auth != ClientAuth::None => {
                 client.set_client_secret(ClientSecret::new(secret.expose().to_owned()))
@@ -152,14 +176,20 @@ impl TokenClient<'_> {
     /// The HTTP client in the crate's slot for a token request.
     async fn carry(&self, request: HttpRequest, side: &Side) -> Result<HttpResponse, NoAnswer> {
         let result = self.send(request).await.and_then(|response| {
-            token_answer(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(|error| match error.kind {
-                TokenErrorKind::Refused => TokenFailure::Refused { code: error.error },
-                TokenErrorKind::Misconfigured => TokenFailure::Misconfigured { code: error.error },
-                TokenErrorKind::Unreadable => TokenFailure::Unreadable { code: error.error },
-                TokenErrorKind::Retry => {
-                    TokenFailure::Down { code: error.error, unseen: false, retry_after_ms: error.retry_after_ms }
-                }
-            })
+            token_answer(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(
+                |error| match error.kind {
+                    TokenErrorKind::Refused => TokenFailure::Refused { code: error.error },
+                    TokenErrorKind::Misconfigured => {
+                        TokenFailure::Misconfigured { code: error.error }
+                    }
+                    TokenErrorKind::Unreadable => TokenFailure::Unreadable { code: error.error },
+                    TokenErrorKind::Retry => TokenFailure::Down {
+                        code: error.error,
+                        unseen: false,
+                        retry_after_ms: error.retry_after_ms,
+                    },
+                },
+            )
         });
         let json = match &result {
             Ok(answer) => Some(answer.to_json()),
@@ -176,10 +206,13 @@ impl TokenClient<'_> {
 
     /// Rewrites a request as the manifest says and sends it.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<PlainResponse, TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured { code: code.to_owned() };
+        let broken = |code: &str| TokenFailure::Misconfigured {
+            code: code.to_owned(),
+        };
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|_| broken("bad_token_url"))?;
-        let mut params: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
+        let mut params: Vec<(String, String)> =
+            url::form_urlencoded::parse(&body).into_owned().collect();
         for (name, value) in &self.params {
             // Replaces rather than repeats: a parameter that is there twice means something else to every server.
             params.retain(|(known, _)| known != name);
@@ -188,8 +221,16 @@ impl TokenClient<'_> {
         let mut authorization = parts.headers.get(AUTHORIZATION).cloned();
         if self.oauth.client_auth == ClientAuth::BasicRaw {
             params.retain(|(name, _)| name != "client_id" && name != "client_secret");
-            let secret = self.keys.secret.as_ref().map(crate::hidden::Hidden::expose).unwrap_or_default();
-            let basic = format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.keys.id)));
+            let secret = self
+                .keys
+                .secret
+                .as_ref()
+                .map(crate::hidden::Hidden::expose)
+                .unwrap_or_default();
+            let basic = format!(
+                "Basic {}",
+                STANDARD.encode(format!("{}:{secret}", self.keys.id))
+            );
             authorization = Some(basic.parse().map_err(|_| broken("bad_client"))?);
         }
         params.retain(|(_, value)| !value.is_empty());
@@ -197,11 +238,19 @@ impl TokenClient<'_> {
         let (content_type, body) = match self.oauth.token_body {
             TokenBody::Form => (
                 "application/x-www-form-urlencoded",
-                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish(),
+                url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(&params)
+                    .finish(),
             ),
             TokenBody::Json => {
-                let object: IndexMap<&str, &str> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                ("application/json", serde_json::to_string(&object).map_err(|_| broken("bad_token_request"))?)
+                let object: IndexMap<&str, &str> = params
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect();
+                (
+                    "application/json",
+                    serde_json::to_string(&object).map_err(|_| broken("bad_token_request"))?,
+                )
             }
         };
         let mut request = http::Request::builder()
@@ -216,7 +265,9 @@ impl TokenClient<'_> {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(Body::from_bytes(body)).map_err(|_| broken("bad_token_request"))?;
+        let request = request
+            .body(Body::from_bytes(body))
+            .map_err(|_| broken("bad_token_request"))?;
         self.engine.send_own(self.owner, &url, request).await
     }
 }
@@ -229,9 +280,12 @@ pub(crate) fn params(
 ) -> Result<Vec<(String, String)>, TokenFailure> {
     let mut rendered = Vec::new();
     for (name, template) in declared {
-        let value = template
-            .render_optional(scope, slot)
-            .map_err(|_| TokenFailure::Misconfigured { code: "bad_token_request".into() })?;
+        let value =
+            template
+                .render_optional(scope, slot)
+                .map_err(|_| TokenFailure::Misconfigured {
+                    code: "bad_token_request".into(),
+                })?;
         rendered.extend(value.map(|value| (name.clone(), value)));
     }
     Ok(rendered)
@@ -246,20 +300,33 @@ impl Engine {
         url: &Url,
         request: http::Request<Body>,
     ) -> Result<PlainResponse, TokenFailure> {
-        let host = HostPattern::of_url(url).map_err(|_| TokenFailure::Misconfigured { code: "bad_token_url".into() })?;
+        let host = HostPattern::of_url(url).map_err(|_| TokenFailure::Misconfigured {
+            code: "bad_token_url".into(),
+        })?;
         let hosts = AllowedHosts::from_iter([host]);
         let mut pass = Pass::new(owner.as_str(), Purpose::Flow, hosts);
         pass.limits.total = self.inner.options.token_request;
         pass.limits.response_body = MAX_ANSWER;
-        let response = self.send_plain(&pass, request, MAX_ANSWER).await.map_err(|error| {
-            if error.before_sending() && !error.is_transient() {
-                TokenFailure::Misconfigured { code: error.code().to_owned() }
-            } else {
-                TokenFailure::Down { code: error.code().to_owned(), unseen: error.before_sending(), retry_after_ms: None }
-            }
-        })?;
+        let response = self
+            .send_plain(&pass, request, MAX_ANSWER)
+            .await
+            .map_err(|error| {
+                if error.before_sending() && !error.is_transient() {
+                    TokenFailure::Misconfigured {
+                        code: error.code().to_owned(),
+                    }
+                } else {
+                    TokenFailure::Down {
+                        code: error.code().to_owned(),
+                        unseen: error.before_sending(),
+                        retry_after_ms: None,
+                    }
+                }
+            })?;
         if (300..400).contains(&response.status) {
-            return Err(TokenFailure::Misconfigured { code: "redirect_refused".into() });
+            return Err(TokenFailure::Misconfigured {
+                code: "redirect_refused".into(),
+            });
         }
         Ok(response)
     }
@@ -278,7 +345,9 @@ impl Engine {
             headers: parts
                 .headers
                 .iter()
-                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+                .filter_map(|(name, value)| {
+                    Some((name.to_string(), value.to_str().ok()?.to_owned()))
+                })
                 .collect(),
             body: body.to_vec(),
         })
@@ -290,16 +359,27 @@ impl From<TokenFailure> for ConnectError {
         use keyport_manifest::Means;
         let say = failure.to_string();
         match failure {
-            TokenFailure::Refused { code } => {
-                ConnectError::App { means: Means::NeedsReconnect, code, say, retry_after_ms: None }
+            TokenFailure::Refused { code } => ConnectError::App {
+                means: Means::NeedsReconnect,
+                code,
+                say,
+                retry_after_ms: None,
+            },
+            TokenFailure::Down { retry_after_ms, .. } => ConnectError::App {
+                means: Means::ProviderDown,
+                code: "provider_down".into(),
+                say,
+                retry_after_ms,
+            },
+            TokenFailure::Misconfigured { .. } => {
+                ConnectError::misconfigured("client_refused", say)
             }
-            TokenFailure::Down { retry_after_ms, .. } => {
-                ConnectError::App { means: Means::ProviderDown, code: "provider_down".into(), say, retry_after_ms }
-            }
-            TokenFailure::Misconfigured { .. } => ConnectError::misconfigured("client_refused", say),
-            TokenFailure::Unreadable { .. } => {
-                ConnectError::App { means: Means::Other, code: "token_answer_unreadable".into(), say, retry_after_ms: None }
-            }
+            TokenFailure::Unreadable { .. } => ConnectError::App {
+                means: Means::Other,
+                code: "token_answer_unreadable".into(),
+                say,
+                retry_after_ms: None,
+            },
         }
     }
 }

@@ -24,7 +24,9 @@ use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
 use crate::flow::client;
-use crate::record::{self, Connection, ConnectionClear, ConnectionSealed, RefreshIntent, Seal, Stored, Token};
+use crate::record::{
+    self, Connection, ConnectionClear, ConnectionSealed, RefreshIntent, Seal, Stored, Token,
+};
 use crate::use_::scope;
 use crate::view::{ConnectionState, Reason};
 
@@ -38,10 +40,18 @@ const STORE_TRIES: u32 = 40;
 impl Engine {
     /// The connection with a token that is good for use: renewed when it is about to end, or when its generation is
     /// `stale` (the app has just refused it). Without a way to renew it, it comes back as it is.
-    pub(crate) async fn fresh(&self, stored: Stored<Connection>, stale: Option<u64>) -> Result<Stored<Connection>, ConnectError> {
-        let Some(token) = stored.sealed()?.token.as_ref() else { return Ok(stored) };
+    pub(crate) async fn fresh(
+        &self,
+        stored: Stored<Connection>,
+        stale: Option<u64>,
+    ) -> Result<Stored<Connection>, ConnectError> {
+        let Some(token) = stored.sealed()?.token.as_ref() else {
+            return Ok(stored);
+        };
         let ahead = self.refresh_ahead(&stored.clear);
-        let ending = token.expires_at.is_some_and(|at| at.saturating_sub(self.now()) <= ahead);
+        let ending = token
+            .expires_at
+            .is_some_and(|at| at.saturating_sub(self.now()) <= ahead);
         if token.refresh.is_none() || !(ending || stale == Some(token.generation)) {
             return Ok(stored);
         }
@@ -53,12 +63,18 @@ impl Engine {
         match tokio::spawn(async move { engine.refresh(&id, seen, stale.is_some()).await }).await {
             Ok(Ok(fresh)) => Ok(fresh),
             // A token that still lives is used while the app's sign-in service is away.
-            Ok(Err(ConnectError::App { means: keyport_manifest::Means::ProviderDown, .. })) => {
+            Ok(Err(ConnectError::App {
+                means: keyport_manifest::Means::ProviderDown,
+                ..
+            })) => {
                 let stored = self.load(stored.id()).await?;
                 self.old_or_down(stored, stale)
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(ConnectError::internal("refresh_failed", "renewing the token failed on this host; try again")),
+            Err(_) => Err(ConnectError::internal(
+                "refresh_failed",
+                "renewing the token failed on this host; try again",
+            )),
         }
     }
 
@@ -68,7 +84,12 @@ impl Engine {
             .catalogue
             .get(&clear.app)
             .ok()
-            .and_then(|entry| entry.oauth(&clear.method).ok().and_then(|oauth| oauth.refresh.early))
+            .and_then(|entry| {
+                entry
+                    .oauth(&clear.method)
+                    .ok()
+                    .and_then(|oauth| oauth.refresh.early)
+            })
             .map(Duration::from_secs);
         millis(declared.unwrap_or(self.inner.options.refresh_ahead))
     }
@@ -77,15 +98,33 @@ impl Engine {
         clear.refresh_not_before.is_some_and(|at| self.now() < at)
     }
 
-    fn old_or_down(&self, stored: Stored<Connection>, stale: Option<u64>) -> Result<Stored<Connection>, ConnectError> {
+    fn old_or_down(
+        &self,
+        stored: Stored<Connection>,
+        stale: Option<u64>,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let alive = stored.sealed()?.token.as_ref().is_some_and(|token| {
             stale != Some(token.generation) && token.expires_at.is_none_or(|at| self.now() < at)
         });
-        if alive { Ok(stored) } else { Err(down(stored.clear.refresh_not_before.map(|at| at.saturating_sub(self.now())))) }
+        if alive {
+            Ok(stored)
+        } else {
+            Err(down(
+                stored
+                    .clear
+                    .refresh_not_before
+                    .map(|at| at.saturating_sub(self.now())),
+            ))
+        }
     }
 
     /// Renews the token of generation `seen`, unless somebody has done so.
-    async fn refresh(&self, id: &str, seen: u64, refused: bool) -> Result<Stored<Connection>, ConnectError> {
+    async fn refresh(
+        &self,
+        id: &str,
+        seen: u64,
+        refused: bool,
+    ) -> Result<Stored<Connection>, ConnectError> {
         // One at a time in this process; those who wait find the result when their turn comes.
         let turn = self.turn(id);
         let _mine = turn.lock().await;
@@ -101,7 +140,12 @@ impl Engine {
             if self.backing_off(&stored.clear) {
                 return self.old_or_down(stored, refused.then_some(seen));
             }
-            match self.inner.vault.lease(&format!("refresh/{id}"), patience).await? {
+            match self
+                .inner
+                .vault
+                .lease(&format!("refresh/{id}"), patience)
+                .await?
+            {
                 LeaseTry::Got(lease) => {
                     let result = self.refresh_leased(id, seen).await;
                     if let Err(error) = self.inner.vault.release(lease).await {
@@ -119,9 +163,18 @@ impl Engine {
         }
     }
 
-    async fn refresh_leased(&self, id: &str, seen: u64) -> Result<Stored<Connection>, ConnectError> {
+    async fn refresh_leased(
+        &self,
+        id: &str,
+        seen: u64,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let mut begun = self.begin_refresh(id, seen).await?;
-        let Some(intent) = begun.clear.refresh.clone().filter(|intent| intent.generation == seen) else {
+        let Some(intent) = begun
+            .clear
+            .refresh
+            .clone()
+            .filter(|intent| intent.generation == seen)
+        else {
             return Ok(begun);
         };
         match self.ask_for_refresh(&begun).await {
@@ -129,14 +182,23 @@ impl Engine {
             Err(TokenFailure::Refused { .. }) => self.refresh_refused(id, seen, &intent).await,
             // Some servers answer a spent token with nothing that can be read. Once is a hiccup; after an attempt that
             // ended without an answer it is the verdict.
-            Err(TokenFailure::Unreadable { .. }) if intent.interrupted => self.refresh_refused(id, seen, &intent).await,
+            Err(TokenFailure::Unreadable { .. }) if intent.interrupted => {
+                self.refresh_refused(id, seen, &intent).await
+            }
             Err(failure) => {
                 let (unseen, wait) = match &failure {
-                    TokenFailure::Down { unseen, retry_after_ms, .. } => (*unseen, *retry_after_ms),
+                    TokenFailure::Down {
+                        unseen,
+                        retry_after_ms,
+                        ..
+                    } => (*unseen, *retry_after_ms),
                     TokenFailure::Misconfigured { .. } => (true, None),
                     TokenFailure::Unreadable { .. } | TokenFailure::Refused { .. } => (false, None),
                 };
-                let wait = wait.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0).clamp(BACK_OFF_MS, 3_600_000);
+                let wait = wait
+                    .and_then(|ms| i64::try_from(ms).ok())
+                    .unwrap_or(0)
+                    .clamp(BACK_OFF_MS, 3_600_000);
                 let not_before = self.now().saturating_add(wait);
                 begun = self
                     .settle(id, move |clear| {
@@ -147,13 +209,27 @@ impl Engine {
                         Some(None)
                     })
                     .await?;
-                tracing::warn!(connection = id, code = failure.code(), "a token was not renewed");
+                tracing::warn!(
+                    connection = id,
+                    code = failure.code(),
+                    "a token was not renewed"
+                );
                 let error = ConnectError::from(failure);
-                let reason = Reason { code: error.code().to_owned(), say: error.to_string() };
-                self.judge(id, &crate::connection::Verdict::Down(reason), false).await?;
+                let reason = Reason {
+                    code: error.code().to_owned(),
+                    say: error.to_string(),
+                };
+                self.judge(id, &crate::connection::Verdict::Down(reason), false)
+                    .await?;
                 // While the old token lives it is used; a client that is refused is the operator's to mend.
-                let alive = token_of(&begun)?.expires_at.is_none_or(|at| self.now() < at);
-                if alive && !matches!(error, ConnectError::App { .. }) { self.load(id).await } else { Err(error) }
+                let alive = token_of(&begun)?
+                    .expires_at
+                    .is_none_or(|at| self.now() < at);
+                if alive && !matches!(error, ConnectError::App { .. }) {
+                    self.load(id).await
+                } else {
+                    Err(error)
+                }
             }
         }
     }
@@ -166,9 +242,22 @@ impl Engine {
             if generation(&stored)? != Some(seen) {
                 return Ok(stored);
             }
-            let interrupted = stored.clear.refresh.as_ref().is_some_and(|intent| intent.generation == seen);
-            stored.clear.refresh = Some(RefreshIntent { at: now, generation: seen, interrupted });
-            let write = record::put::<Connection>(&stored.id, Expect::At(stored.rev), &stored.clear, Seal::Keep)?;
+            let interrupted = stored
+                .clear
+                .refresh
+                .as_ref()
+                .is_some_and(|intent| intent.generation == seen);
+            stored.clear.refresh = Some(RefreshIntent {
+                at: now,
+                generation: seen,
+                interrupted,
+            });
+            let write = record::put::<Connection>(
+                &stored.id,
+                Expect::At(stored.rev),
+                &stored.clear,
+                Seal::Keep,
+            )?;
             match self.commit(vec![write]).await {
                 Ok(rev) => {
                     stored.rev = rev;
@@ -182,12 +271,26 @@ impl Engine {
     }
 
     async fn ask_for_refresh(&self, stored: &Stored<Connection>) -> Result<Granted, TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured { code: code.to_owned() };
-        let entry = self.inner.catalogue.get(&stored.clear.app).map_err(|_| broken("app_gone"))?;
-        let oauth = entry.oauth(&stored.clear.method).map_err(|_| broken("method_gone"))?;
+        let broken = |code: &str| TokenFailure::Misconfigured {
+            code: code.to_owned(),
+        };
+        let entry = self
+            .inner
+            .catalogue
+            .get(&stored.clear.app)
+            .map_err(|_| broken("app_gone"))?;
+        let oauth = entry
+            .oauth(&stored.clear.method)
+            .map_err(|_| broken("method_gone"))?;
         let sealed = stored.sealed().map_err(|_| broken("no_credentials"))?;
-        let (keys, endpoints, known) = self.client_of(stored.owner(), &stored.clear, sealed, oauth).await?;
-        let refresh = sealed.token.as_ref().and_then(|token| token.refresh.as_ref()).ok_or_else(|| broken("no_refresh_token"))?;
+        let (keys, endpoints, known) = self
+            .client_of(stored.owner(), &stored.clear, sealed, oauth)
+            .await?;
+        let refresh = sealed
+            .token
+            .as_ref()
+            .and_then(|token| token.refresh.as_ref())
+            .ok_or_else(|| broken("no_refresh_token"))?;
         let client = TokenClient {
             engine: self,
             owner: stored.owner(),
@@ -201,12 +304,24 @@ impl Engine {
         let token = RefreshToken::new(refresh.expose().to_owned());
         let request = basic.exchange_refresh_token(&token);
         let side = Side::default();
-        let http = Carrier { client: &client, side: &side };
-        let read = request.request_async(&http).await.map_err(|error: RequestTokenError<_, _>| drop(error));
+        let http = Carrier {
+            client: &client,
+            side: &side,
+        };
+        let read = request
+            .request_async(&http)
+            .await
+            .map_err(|error: RequestTokenError<_, _>| drop(error));
         let answer = side.take()?;
-        read.map_err(|()| TokenFailure::Unreadable { code: "token_answer".into() })?;
+        read.map_err(|()| TokenFailure::Unreadable {
+            code: "token_answer".into(),
+        })?;
         let generation = sealed.token.as_ref().map_or(0, |token| token.generation);
-        Ok(Granted::from_answer(answer, self.now(), generation.saturating_add(1)))
+        Ok(Granted::from_answer(
+            answer,
+            self.now(),
+            generation.saturating_add(1),
+        ))
     }
 
     /// The OAuth client and endpoints of a connection as they are now. The pins hold here as they did at the start.
@@ -216,16 +331,41 @@ impl Engine {
         clear: &ConnectionClear,
         sealed: &ConnectionSealed,
         oauth: &Oauth2,
-    ) -> Result<(record::ClientKeys, record::Endpoints, keyport_manifest::Scope), TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured { code: code.to_owned() };
-        let entry = self.inner.catalogue.get(&clear.app).map_err(|_| broken("app_gone"))?;
+    ) -> Result<
+        (
+            record::ClientKeys,
+            record::Endpoints,
+            keyport_manifest::Scope,
+        ),
+        TokenFailure,
+    > {
+        let broken = |code: &str| TokenFailure::Misconfigured {
+            code: code.to_owned(),
+        };
+        let entry = self
+            .inner
+            .catalogue
+            .get(&clear.app)
+            .map_err(|_| broken("app_gone"))?;
         let known = scope::of_connection(sealed, clear.account.as_ref());
-        let endpoints = scope::endpoints(entry, oauth, &known).map_err(|_| broken("bad_token_url"))?;
-        let config = self.configuration_for(&clear.app, clear.config.as_deref()).await.map_err(|error| match error {
-            ConnectError::NotFound { .. } => broken("configuration_gone"),
-            _ => TokenFailure::Down { code: "store_unavailable".into(), unseen: true, retry_after_ms: None },
-        })?;
-        let config = config.as_ref().map(Stored::sealed).transpose().map_err(|_| broken("configuration_damaged"))?;
+        let endpoints =
+            scope::endpoints(entry, oauth, &known).map_err(|_| broken("bad_token_url"))?;
+        let config = self
+            .configuration_for(&clear.app, clear.config.as_deref())
+            .await
+            .map_err(|error| match error {
+                ConnectError::NotFound { .. } => broken("configuration_gone"),
+                _ => TokenFailure::Down {
+                    code: "store_unavailable".into(),
+                    unseen: true,
+                    retry_after_ms: None,
+                },
+            })?;
+        let config = config
+            .as_ref()
+            .map(Stored::sealed)
+            .transpose()
+            .map_err(|_| broken("configuration_damaged"))?;
         let keys = client::choose(oauth, &known, &endpoints, config).map_err(|error| {
             tracing::warn!(%owner, app = clear.app, code = error.code(), "no OAuth client for this connection");
             broken("client_not_for_this_host")
@@ -257,7 +397,12 @@ impl Engine {
             }
             sealed.capture.extend(granted.capture.clone());
             let writes = vec![
-                record::put::<Connection>(&stored.id, Expect::At(stored.rev), &stored.clear, Seal::Put(&sealed))?,
+                record::put::<Connection>(
+                    &stored.id,
+                    Expect::At(stored.rev),
+                    &stored.clear,
+                    Seal::Put(&sealed),
+                )?,
                 self.note(
                     Note::by(&Actor::Host, "token.refreshed")
                         .owner(stored.owner())
@@ -273,7 +418,11 @@ impl Engine {
                 }
                 Err(ConnectError::Stale) => {}
                 Err(error) => {
-                    tracing::error!(connection = stored.id(), code = error.code(), "a new token is not stored yet; trying again");
+                    tracing::error!(
+                        connection = stored.id(),
+                        code = error.code(),
+                        "a new token is not stored yet; trying again"
+                    );
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
@@ -286,10 +435,18 @@ impl Engine {
                 Err(_) => {}
             }
         }
-        Err(ConnectError::Unavailable { code: "store_unavailable", say: "the renewed token could not be stored".into() })
+        Err(ConnectError::Unavailable {
+            code: "store_unavailable",
+            say: "the renewed token could not be stored".into(),
+        })
     }
 
-    async fn refresh_refused(&self, id: &str, seen: u64, intent: &RefreshIntent) -> Result<Stored<Connection>, ConnectError> {
+    async fn refresh_refused(
+        &self,
+        id: &str,
+        seen: u64,
+        intent: &RefreshIntent,
+    ) -> Result<Stored<Connection>, ConnectError> {
         // Another host may have been faster and its write still on the way: look again before anything is concluded.
         for pause in [0, 200, 400] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -304,7 +461,10 @@ impl Engine {
                 say: "renewing this sign-in was interrupted and the app no longer accepts it; sign in again".into(),
             }
         } else {
-            Reason { code: "revoked".into(), say: "the app no longer accepts this sign-in; sign in again".into() }
+            Reason {
+                code: "revoked".into(),
+                say: "the app no longer accepts this sign-in; sign in again".into(),
+            }
         };
         let error = needs_reconnect(&reason);
         self.settle(id, |clear| {
@@ -312,7 +472,8 @@ impl Engine {
             Some(None)
         })
         .await?;
-        self.judge(id, &crate::connection::Verdict::Refused(reason), false).await?;
+        self.judge(id, &crate::connection::Verdict::Refused(reason), false)
+            .await?;
         Err(error)
     }
 }
@@ -341,7 +502,11 @@ fn generation(stored: &Stored<Connection>) -> Result<Option<u64>, ConnectError> 
     if stored.clear.state == ConnectionState::Disconnected {
         return Ok(None);
     }
-    Ok(stored.sealed()?.token.as_ref().map(|token| token.generation))
+    Ok(stored
+        .sealed()?
+        .token
+        .as_ref()
+        .map(|token| token.generation))
 }
 
 fn token_of(stored: &Stored<Connection>) -> Result<&Token, ConnectError> {

@@ -20,27 +20,51 @@ impl Engine {
     /// Ends a connection's grant at the app, as far as the app lets one. Never fails; says what became of it.
     pub(crate) async fn revoke(&self, stored: &Stored<Connection>) -> (Revoked, String) {
         let Some(sealed) = &stored.sealed else {
-            return (Revoked::NotSupported, "there was nothing left to revoke".into());
+            return (
+                Revoked::NotSupported,
+                "there was nothing left to revoke".into(),
+            );
         };
         let Ok(entry) = self.inner.catalogue.get(&stored.clear.app) else {
-            return (Revoked::No, "the app is not in the catalogue any more; revoke the access there".into());
+            return (
+                Revoked::No,
+                "the app is not in the catalogue any more; revoke the access there".into(),
+            );
         };
         let name = &entry.manifest.name;
         let Ok(oauth) = entry.oauth(&stored.clear.method) else {
-            return (Revoked::NotSupported, format!("the key was deleted here; to end it for good, delete it at {name} too"));
+            return (
+                Revoked::NotSupported,
+                format!("the key was deleted here; to end it for good, delete it at {name} too"),
+            );
         };
         let done = match &oauth.revoke {
             None | Some(Revoke::None { .. }) => {
-                return (Revoked::NotSupported, format!("{name} has no way to be told; the credentials were deleted here"));
+                return (
+                    Revoked::NotSupported,
+                    format!("{name} has no way to be told; the credentials were deleted here"),
+                );
             }
-            Some(Revoke::Rfc7009 { .. }) => self.revoke_tokens(stored.owner(), &stored.clear, sealed, oauth).await,
-            Some(Revoke::Request(request)) => self.revoke_by_request(stored, sealed, oauth, request).await,
+            Some(Revoke::Rfc7009 { .. }) => {
+                self.revoke_tokens(stored.owner(), &stored.clear, sealed, oauth)
+                    .await
+            }
+            Some(Revoke::Request(request)) => {
+                self.revoke_by_request(stored, sealed, oauth, request).await
+            }
         };
         match done {
             Ok(()) => (Revoked::Yes, format!("{name} has ended this access")),
             Err(failure) => {
-                tracing::warn!(connection = stored.id(), code = failure.code(), "a grant was not revoked");
-                (Revoked::No, format!("{name} did not confirm it; to be sure, remove the access there"))
+                tracing::warn!(
+                    connection = stored.id(),
+                    code = failure.code(),
+                    "a grant was not revoked"
+                );
+                (
+                    Revoked::No,
+                    format!("{name} did not confirm it; to be sure, remove the access there"),
+                )
             }
         }
     }
@@ -52,14 +76,21 @@ impl Engine {
         sealed: &ConnectionSealed,
         oauth: &Oauth2,
     ) -> Result<(), TokenFailure> {
-        let Some(token) = &sealed.token else { return Ok(()) };
+        let Some(token) = &sealed.token else {
+            return Ok(());
+        };
         let (keys, endpoints, _) = self.client_of(owner, clear, sealed, oauth).await?;
         if let Some(refresh) = &token.refresh {
-            let token = StandardRevocableToken::RefreshToken(RefreshToken::new(refresh.expose().to_owned()));
-            self.revoke_one(owner, oauth, &keys, &endpoints, token).await?;
+            let token = StandardRevocableToken::RefreshToken(RefreshToken::new(
+                refresh.expose().to_owned(),
+            ));
+            self.revoke_one(owner, oauth, &keys, &endpoints, token)
+                .await?;
         }
-        let token = StandardRevocableToken::AccessToken(AccessToken::new(token.access.expose().to_owned()));
-        self.revoke_one(owner, oauth, &keys, &endpoints, token).await
+        let token =
+            StandardRevocableToken::AccessToken(AccessToken::new(token.access.expose().to_owned()));
+        self.revoke_one(owner, oauth, &keys, &endpoints, token)
+            .await
     }
 
     async fn revoke_one(
@@ -70,17 +101,37 @@ impl Engine {
         endpoints: &crate::record::Endpoints,
         token: StandardRevocableToken,
     ) -> Result<(), TokenFailure> {
-        let broken = || TokenFailure::Misconfigured { code: "bad_revocation_url".into() };
+        let broken = || TokenFailure::Misconfigured {
+            code: "bad_revocation_url".into(),
+        };
         let url = endpoints.revoke.clone().ok_or_else(broken)?;
-        let client = TokenClient { engine: self, owner, oauth, keys, params: Vec::new(), headers: Vec::new() };
-        let basic = client.basic().set_revocation_url(RevocationUrl::new(url).map_err(|_| broken())?);
+        let client = TokenClient {
+            engine: self,
+            owner,
+            oauth,
+            keys,
+            params: Vec::new(),
+            headers: Vec::new(),
+        };
+        let basic = client
+            .basic()
+            .set_revocation_url(RevocationUrl::new(url).map_err(|_| broken())?);
         let request = basic.revoke_token(token).map_err(|_| broken())?;
-        let http = Revoker { client: &client, sent: std::sync::Mutex::new(None) };
+        let http = Revoker {
+            client: &client,
+            sent: std::sync::Mutex::new(None),
+        };
         let confirmed = request.request_async(&http).await.is_ok();
-        match http.sent.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        match http
+            .sent
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
             Some(Err(failure)) => Err(failure),
             Some(Ok(_)) if confirmed => Ok(()),
-            Some(Ok(status)) => Err(TokenFailure::Unreadable { code: format!("http_{status}") }),
+            Some(Ok(status)) => Err(TokenFailure::Unreadable {
+                code: format!("http_{status}"),
+            }),
             None => Err(broken()),
         }
     }
@@ -92,8 +143,14 @@ impl Engine {
         oauth: &Oauth2,
         request: &RequestSpec,
     ) -> Result<(), TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured { code: code.to_owned() };
-        let entry = self.inner.catalogue.get(&stored.clear.app).map_err(|_| broken("app_gone"))?;
+        let broken = |code: &str| TokenFailure::Misconfigured {
+            code: code.to_owned(),
+        };
+        let entry = self
+            .inner
+            .catalogue
+            .get(&stored.clear.app)
+            .map_err(|_| broken("app_gone"))?;
         let parts = PassParts {
             entry,
             owner: stored.owner(),
@@ -102,15 +159,27 @@ impl Engine {
             account: stored.clear.account.as_ref(),
             grants: None,
         };
-        let (mut pass, mut known) = parts.build(Purpose::Flow).map_err(|_| broken("no_credentials"))?;
+        let (mut pass, mut known) = parts
+            .build(Purpose::Flow)
+            .map_err(|_| broken("no_credentials"))?;
         // Some apps end a grant with the client's own credentials; those go to pinned hosts only.
-        let client = self.client_of(stored.owner(), &stored.clear, sealed, oauth).await;
+        let client = self
+            .client_of(stored.owner(), &stored.clear, sealed, oauth)
+            .await;
         if let Ok((keys, _, _)) = &client {
             let secret = keys.secret.as_ref().map(Hidden::expose).unwrap_or_default();
-            known.set("app", serde_json::json!({ "client_id": keys.id, "client_secret": secret }));
+            known.set(
+                "app",
+                serde_json::json!({ "client_id": keys.id, "client_secret": secret }),
+            );
         }
-        let plain = request.build(&known).map_err(|_| broken("bad_revocation_request"))?;
-        let own_authorization = plain.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let plain = request
+            .build(&known)
+            .map_err(|_| broken("bad_revocation_request"))?;
+        let own_authorization = plain
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if own_authorization {
             pass.credential = None;
         }
@@ -126,26 +195,34 @@ impl Engine {
                 return Err(broken("revocation_host_not_allowed"));
             }
             pass.credential = None;
-            pass.hosts.push(HostPattern::of_url(&url).map_err(|_| broken("bad_revocation_url"))?);
+            pass.hosts
+                .push(HostPattern::of_url(&url).map_err(|_| broken("bad_revocation_url"))?);
         }
         pass.limits.total = self.inner.options.token_request;
-        let mut builder = http::Request::builder().method(plain.method.as_str()).uri(plain.url.as_str());
+        let mut builder = http::Request::builder()
+            .method(plain.method.as_str())
+            .uri(plain.url.as_str());
         for (name, value) in &plain.headers {
             builder = builder.header(name, value);
         }
         let request = builder
             .body(plain.body.map_or_else(Body::empty, Body::from_bytes))
             .map_err(|_| broken("bad_revocation_request"))?;
-        let response = self.send_plain(&pass, request, 1 << 20).await.map_err(|error| TokenFailure::Down {
-            code: error.code().to_owned(),
-            unseen: error.before_sending(),
-            retry_after_ms: None,
-        })?;
+        let response = self
+            .send_plain(&pass, request, 1 << 20)
+            .await
+            .map_err(|error| TokenFailure::Down {
+                code: error.code().to_owned(),
+                unseen: error.before_sending(),
+                retry_after_ms: None,
+            })?;
         // A grant that the app does not know any more is as good as ended.
         if (200..300).contains(&response.status) || matches!(response.status, 401 | 404 | 410) {
             Ok(())
         } else {
-            Err(TokenFailure::Unreadable { code: format!("http_{}", response.status) })
+            Err(TokenFailure::Unreadable {
+                code: format!("http_{}", response.status),
+            })
         }
     }
 }

@@ -18,7 +18,11 @@ use crate::view::{KeyScope, PollResult};
 
 impl Engine {
     /// What one call of this connection brings along.
-    pub(crate) fn component_call(&self, parts: &PassParts<'_>, read_only: bool) -> Result<Call, ConnectError> {
+    pub(crate) fn component_call(
+        &self,
+        parts: &PassParts<'_>,
+        read_only: bool,
+    ) -> Result<Call, ConnectError> {
         let (pass, scope) = parts.build(Purpose::Guest)?;
         let manifest = &parts.entry.manifest;
         let app = parts.entry.id().to_owned();
@@ -27,7 +31,11 @@ impl Engine {
             values: public_values(parts),
             egress: self.inner.egress.clone(),
             pass,
-            secrets: SecretKit { recipes: manifest.recipes.clone(), handles: manifest.handles.clone(), scope },
+            secrets: SecretKit {
+                recipes: manifest.recipes.clone(),
+                handles: manifest.handles.clone(),
+                scope,
+            },
             log: Arc::new(move |line| log(&app, &line)),
             read_only,
             deadline: self.inner.options.call,
@@ -40,11 +48,21 @@ impl Engine {
     ///
     /// What the app said, in its own meaning; or that there is no such action, the connection cannot be used, or the
     /// component is at fault.
-    pub async fn run_action(&self, actor: &Actor, id: &str, action: &str, input: &Value) -> Result<Value, ConnectError> {
+    pub async fn run_action(
+        &self,
+        actor: &Actor,
+        id: &str,
+        action: &str,
+        input: &Value,
+    ) -> Result<Value, ConnectError> {
         actor.require(KeyScope::Actions)?;
         let mut stored = self.ready(actor, id, None).await?;
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
-        let declared = entry.manifest.actions.get(action).ok_or(ConnectError::not_found("action"))?;
+        let declared = entry
+            .manifest
+            .actions
+            .get(action)
+            .ok_or(ConnectError::not_found("action"))?;
         check_input(input)?;
         let read_only = declared.effect == Effect::Read;
         let mut retried = false;
@@ -59,19 +77,26 @@ impl Engine {
                 grants: grants.as_ref(),
             };
             let call = self.component_call(&parts, read_only)?;
-            match entry.component()?.action(call, action, input).await.map_err(call_error) {
+            match entry
+                .component()?
+                .action(call, action, input)
+                .await
+                .map_err(call_error)
+            {
                 Ok(output) => {
                     self.used(&stored).await;
                     return Ok(output);
                 }
                 // The app did not accept the credentials, so nothing was done: renew them once, then ask again.
-                Err(error) if refused(&error) && !retried => match self.after_refusal(&stored).await? {
-                    Some(fresh) => {
-                        stored = fresh;
-                        retried = true;
+                Err(error) if refused(&error) && !retried => {
+                    match self.after_refusal(&stored).await? {
+                        Some(fresh) => {
+                            stored = fresh;
+                            retried = true;
+                        }
+                        None => return Err(error),
                     }
-                    None => return Err(error),
-                },
+                }
                 Err(error) => return Err(self.failed_in_use(&stored, error).await),
             }
         }
@@ -109,29 +134,52 @@ impl Engine {
                 grants: grants.as_ref(),
             };
             let call = self.component_call(&parts, true)?;
-            match entry.component()?.poll(call, trigger, input, cursor).await.map_err(call_error) {
+            match entry
+                .component()?
+                .poll(call, trigger, input, cursor)
+                .await
+                .map_err(call_error)
+            {
                 Ok(page) => {
                     self.used(&stored).await;
-                    return Ok(PollResult { events: page.events, cursor: page.cursor, more: page.more });
+                    return Ok(PollResult {
+                        events: page.events,
+                        cursor: page.cursor,
+                        more: page.more,
+                    });
                 }
-                Err(error) if refused(&error) && !retried => match self.after_refusal(&stored).await? {
-                    Some(fresh) => {
-                        stored = fresh;
-                        retried = true;
+                Err(error) if refused(&error) && !retried => {
+                    match self.after_refusal(&stored).await? {
+                        Some(fresh) => {
+                            stored = fresh;
+                            retried = true;
+                        }
+                        None => return Err(error),
                     }
-                    None => return Err(error),
-                },
+                }
                 Err(error) => return Err(self.failed_in_use(&stored, error).await),
             }
         }
     }
 
     /// Keeps count of a failure in use and hands the error on.
-    async fn failed_in_use(&self, stored: &Stored<Connection>, error: ConnectError) -> ConnectError {
-        if let ConnectError::App { means: Means::ProviderDown, .. } = &error {
+    async fn failed_in_use(
+        &self,
+        stored: &Stored<Connection>,
+        error: ConnectError,
+    ) -> ConnectError {
+        if let ConnectError::App {
+            means: Means::ProviderDown,
+            ..
+        } = &error
+        {
             let verdict = crate::connection::verdict_of(&error);
             if let Err(unwritten) = self.judge(stored.id(), &verdict, false).await {
-                tracing::warn!(connection = stored.id(), code = unwritten.code(), "a failure was not written down");
+                tracing::warn!(
+                    connection = stored.id(),
+                    code = unwritten.code(),
+                    "a failure was not written down"
+                );
             }
         } else if refused(&error) {
             self.test_later(stored.id());
@@ -141,14 +189,23 @@ impl Engine {
 }
 
 fn refused(error: &ConnectError) -> bool {
-    matches!(error, ConnectError::App { means: Means::NeedsReconnect, .. })
+    matches!(
+        error,
+        ConnectError::App {
+            means: Means::NeedsReconnect,
+            ..
+        }
+    )
 }
 
 fn check_input(input: &Value) -> Result<(), ConnectError> {
     if input.is_object() {
         Ok(())
     } else {
-        Err(ConnectError::invalid("input", "the input is a JSON object; send {} where there is nothing to say"))
+        Err(ConnectError::invalid(
+            "input",
+            "the input is a JSON object; send {} where there is nothing to say",
+        ))
     }
 }
 
@@ -158,14 +215,21 @@ fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     let auth = manifest.auth.get(parts.method);
     let own = auth.map(|auth| auth.fields()).unwrap_or_default();
-    for (declared, stored) in [(manifest.fields.as_slice(), &parts.sealed.fields), (own, &parts.sealed.credentials)] {
+    for (declared, stored) in [
+        (manifest.fields.as_slice(), &parts.sealed.fields),
+        (own, &parts.sealed.credentials),
+    ] {
         for field in declared.iter().filter(|field| !field.secret) {
             if let Some(value) = stored.get(&field.id) {
                 values.insert(field.id.clone(), value.expose().to_owned());
             }
         }
     }
-    for (id, capture) in auth.and_then(|auth| auth.oauth2()).into_iter().flat_map(|oauth| &oauth.capture) {
+    for (id, capture) in auth
+        .and_then(|auth| auth.oauth2())
+        .into_iter()
+        .flat_map(|oauth| &oauth.capture)
+    {
         if let Some(value) = parts.sealed.capture.get(id).filter(|_| capture.public) {
             values.insert(id.clone(), value.expose().to_owned());
         }
@@ -181,7 +245,11 @@ fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
 pub(crate) fn call_error(error: CallError) -> ConnectError {
     match error {
         CallError::Failure(failure) => ConnectError::App {
-            code: if failure.code.is_empty() { failure.means.as_str().to_owned() } else { failure.code },
+            code: if failure.code.is_empty() {
+                failure.means.as_str().to_owned()
+            } else {
+                failure.code
+            },
             means: failure.means,
             say: failure.say,
             retry_after_ms: failure.retry_after_ms,
@@ -192,8 +260,13 @@ pub(crate) fn call_error(error: CallError) -> ConnectError {
             say: "the app took too long to answer; try again later".into(),
             retry_after_ms: None,
         },
-        CallError::Busy => ConnectError::Unavailable { code: "busy", say: "too much is going on at once; try again in a moment".into() },
-        CallError::NoSuchExport { .. } => ConnectError::not_found("action or trigger in this app's component"),
+        CallError::Busy => ConnectError::Unavailable {
+            code: "busy",
+            say: "too much is going on at once; try again in a moment".into(),
+        },
+        CallError::NoSuchExport { .. } => {
+            ConnectError::not_found("action or trigger in this app's component")
+        }
         other => {
             tracing::error!(error = %other, "a component is at fault");
             ConnectError::internal(other.code(), other.to_string())
@@ -204,8 +277,14 @@ pub(crate) fn call_error(error: CallError) -> ConnectError {
 fn log(app: &str, line: &LogLine) {
     let text = line.text.as_str();
     match line.level {
-        LogLevel::Error | LogLevel::Warn => tracing::warn!(target: "keyport::component", app, data = %line.data, "{text}"),
-        LogLevel::Info => tracing::info!(target: "keyport::component", app, data = %line.data, "{text}"),
-        LogLevel::Debug => tracing::debug!(target: "keyport::component", app, data = %line.data, "{text}"),
+        LogLevel::Error | LogLevel::Warn => {
+            tracing::warn!(target: "keyport::component", app, data = %line.data, "{text}")
+        }
+        LogLevel::Info => {
+            tracing::info!(target: "keyport::component", app, data = %line.data, "{text}")
+        }
+        LogLevel::Debug => {
+            tracing::debug!(target: "keyport::component", app, data = %line.data, "{text}")
+        }
     }
 }

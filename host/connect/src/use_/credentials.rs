@@ -18,13 +18,20 @@ impl Engine {
     /// # Errors
     ///
     /// When the key may not, or the connection cannot be used. When it cannot be audited, nothing is told.
-    pub async fn credentials(&self, actor: &Actor, id: &str) -> Result<IssuedCredentials, ConnectError> {
+    pub async fn credentials(
+        &self,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<IssuedCredentials, ConnectError> {
         actor.require(KeyScope::ReadCredentials)?;
         let stored = self.ready(actor, id, None).await?;
         let sealed = stored.sealed()?;
         let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let auth = entry.method(&stored.clear.method)?;
-        let note = Note::by(actor, "credentials.read").owner(stored.owner()).app(&stored.clear.app).connection(id);
+        let note = Note::by(actor, "credentials.read")
+            .owner(stored.owner())
+            .app(&stored.clear.app)
+            .connection(id);
         self.commit(vec![self.note(note)?]).await?;
         let token = sealed.token.as_ref();
         // What a recipe signs with stays here: a signing key is not a credential for one call.
@@ -35,7 +42,12 @@ impl Engine {
             auth.fields()
                 .iter()
                 .filter(|field| !signing.contains(&field.id))
-                .filter_map(|field| Some((field.id.clone(), sealed.credentials.get(&field.id)?.expose().to_owned())))
+                .filter_map(|field| {
+                    Some((
+                        field.id.clone(),
+                        sealed.credentials.get(&field.id)?.expose().to_owned(),
+                    ))
+                })
                 .collect()
         };
         self.used(&stored).await;

@@ -48,7 +48,12 @@ impl PassParts<'_> {
     }
 
     fn narrowed(&self, api: &ResolvedApi) -> AllowedHosts {
-        let agreed: Vec<HostPattern> = self.sealed.hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let agreed: Vec<HostPattern> = self
+            .sealed
+            .hosts
+            .iter()
+            .filter_map(|host| host.parse().ok())
+            .collect();
         let granted: Option<Vec<HostPattern>> = self
             .grants
             .and_then(|grants| grants.hosts.as_ref())
@@ -56,7 +61,11 @@ impl PassParts<'_> {
         api.hosts
             .iter()
             .filter(|host| agreed.is_empty() || agreed.iter().any(|known| known.covers(host)))
-            .filter(|host| granted.as_ref().is_none_or(|granted| granted.iter().any(|known| known.covers(host))))
+            .filter(|host| {
+                granted
+                    .as_ref()
+                    .is_none_or(|granted| granted.iter().any(|known| known.covers(host)))
+            })
             .cloned()
             .collect()
     }
@@ -64,7 +73,11 @@ impl PassParts<'_> {
     fn credential(&self, api: &ResolvedApi, scope: &Scope) -> Result<Credential, ConnectError> {
         let auth = self.entry.method(self.method)?;
         let mut parts = Vec::new();
-        for inject in auth.injections().into_iter().filter(|inject| inject.credential == CredentialRef::Main) {
+        for inject in auth
+            .injections()
+            .into_iter()
+            .filter(|inject| inject.credential == CredentialRef::Main)
+        {
             let (place, slot) = match inject.place {
                 keyport_manifest::Place::Header => (Place::Header, Slot::Header),
                 // Egress encodes query parameters itself.
@@ -76,18 +89,39 @@ impl PassParts<'_> {
                     "the credentials hold characters that cannot be sent, or are not complete; enter them again",
                 )
             })?;
-            parts.push(Injection { place, name: inject.name, value: Secret::new(value.expose()) });
+            parts.push(Injection {
+                place,
+                name: inject.name,
+                value: Secret::new(value.expose()),
+            });
         }
-        Ok(Credential { audience: api.audience(&CredentialRef::Main), parts, scrub: self.secrets() })
+        Ok(Credential {
+            audience: api.audience(&CredentialRef::Main),
+            parts,
+            scrub: self.secrets(),
+        })
     }
 
     /// Every secret value, for scrubbing what comes back.
     fn secrets(&self) -> Vec<Secret> {
         let manifest = &self.entry.manifest;
-        let own = manifest.auth.get(self.method).map(|auth| auth.fields()).unwrap_or_default();
-        let captures = manifest.auth.get(self.method).and_then(|auth| auth.oauth2()).map(|oauth| &oauth.capture);
-        let public = |id: &str| captures.and_then(|all| all.get(id)).is_some_and(|capture| capture.public);
-        let of = |fields: &[keyport_manifest::Field], values: &indexmap::IndexMap<String, crate::hidden::Hidden>| {
+        let own = manifest
+            .auth
+            .get(self.method)
+            .map(|auth| auth.fields())
+            .unwrap_or_default();
+        let captures = manifest
+            .auth
+            .get(self.method)
+            .and_then(|auth| auth.oauth2())
+            .map(|oauth| &oauth.capture);
+        let public = |id: &str| {
+            captures
+                .and_then(|all| all.get(id))
+                .is_some_and(|capture| capture.public)
+        };
+        let of = |fields: &[keyport_manifest::Field],
+                  values: &indexmap::IndexMap<String, crate::hidden::Hidden>| {
             values
                 .iter()
                 .filter(|(id, _)| fields.iter().any(|field| field.secret && field.id == **id))
@@ -97,11 +131,20 @@ impl PassParts<'_> {
         let mut secrets = of(&manifest.fields, &self.sealed.fields);
         secrets.extend(of(own, &self.sealed.credentials));
         secrets.extend(
-            self.sealed.capture.iter().filter(|(id, _)| !public(id)).map(|(_, value)| Secret::new(value.expose())),
+            self.sealed
+                .capture
+                .iter()
+                .filter(|(id, _)| !public(id))
+                .map(|(_, value)| Secret::new(value.expose())),
         );
         if let Some(token) = &self.sealed.token {
             secrets.push(Secret::new(token.access.expose()));
-            secrets.extend(token.refresh.iter().map(|refresh| Secret::new(refresh.expose())));
+            secrets.extend(
+                token
+                    .refresh
+                    .iter()
+                    .map(|refresh| Secret::new(refresh.expose())),
+            );
         }
         secrets
     }

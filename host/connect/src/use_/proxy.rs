@@ -27,7 +27,12 @@ impl Engine {
     /// # Errors
     ///
     /// When the connection cannot be used, or the request is not allowed out or did not get an answer.
-    pub async fn proxy(&self, actor: &Actor, id: &str, request: Request<Body>) -> Result<Response<Body>, ConnectError> {
+    pub async fn proxy(
+        &self,
+        actor: &Actor,
+        id: &str,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ConnectError> {
         actor.require(KeyScope::Proxy)?;
         let mut stored = self.ready(actor, id, None).await?;
         let (parts, body) = request.into_parts();
@@ -67,7 +72,11 @@ impl Engine {
         }
     }
 
-    async fn proxy_once(&self, stored: &Stored<Connection>, request: Request<Body>) -> Result<Response<Body>, ConnectError> {
+    async fn proxy_once(
+        &self,
+        stored: &Stored<Connection>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ConnectError> {
         let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let grants = self.grants_of(stored).await?;
         let parts = PassParts {
@@ -90,7 +99,10 @@ impl Engine {
                     retry_after_ms: None,
                 })
             }
-            Err(error) => Err(ConnectError::Refused { code: error.code(), say: error.to_string() }),
+            Err(error) => Err(ConnectError::Refused {
+                code: error.code(),
+                say: error.to_string(),
+            }),
         }
     }
 
@@ -103,23 +115,39 @@ impl Engine {
         };
         let verdict: Verdict = verdict_of(&error);
         if let Err(unwritten) = self.judge(stored.id(), &verdict, false).await {
-            tracing::warn!(connection = stored.id(), code = unwritten.code(), "a failure was not written down");
+            tracing::warn!(
+                connection = stored.id(),
+                code = unwritten.code(),
+                "a failure was not written down"
+            );
         }
     }
 }
 
 /// The body to send, and a copy of it where it is small enough to be sent twice.
-async fn keep(method: &Method, headers: &http::HeaderMap, body: Body) -> Result<(Option<Bytes>, Body), ConnectError> {
+async fn keep(
+    method: &Method,
+    headers: &http::HeaderMap,
+    body: Body,
+) -> Result<(Option<Bytes>, Body), ConnectError> {
     let length = headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<u64>().ok());
-    let bare = matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
-        && length.is_none()
+    let bare = matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS
+    ) && length.is_none()
         && !headers.contains_key(http::header::TRANSFER_ENCODING);
     if !bare && length.is_none_or(|length| length > REPLAYED) {
         return Ok((None, body));
     }
-    let bytes = body.collect(REPLAYED).await.map_err(|error| ConnectError::Refused { code: error.code(), say: error.to_string() })?;
+    let bytes = body
+        .collect(REPLAYED)
+        .await
+        .map_err(|error| ConnectError::Refused {
+            code: error.code(),
+            say: error.to_string(),
+        })?;
     Ok((Some(bytes.clone()), Body::from_bytes(bytes)))
 }

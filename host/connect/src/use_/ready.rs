@@ -8,15 +8,25 @@ use crate::view::{ConnectionState, GrantsView, Reason};
 
 impl Engine {
     /// The connection behind `id`, if this actor may use it, with a fresh token. `stale` as in [`Engine::fresh`].
-    pub(crate) async fn ready(&self, actor: &Actor, id: &str, stale: Option<u64>) -> Result<Stored<Connection>, ConnectError> {
+    pub(crate) async fn ready(
+        &self,
+        actor: &Actor,
+        id: &str,
+        stale: Option<u64>,
+    ) -> Result<Stored<Connection>, ConnectError> {
         let stored = self.connection_of(actor, id).await?;
         usable(&stored)?;
         self.fresh(stored, stale).await
     }
 
     /// What the operator allows this connection's app.
-    pub(crate) async fn grants_of(&self, stored: &Stored<Connection>) -> Result<Option<GrantsView>, ConnectError> {
-        let config = self.configuration_for(&stored.clear.app, stored.clear.config.as_deref()).await;
+    pub(crate) async fn grants_of(
+        &self,
+        stored: &Stored<Connection>,
+    ) -> Result<Option<GrantsView>, ConnectError> {
+        let config = self
+            .configuration_for(&stored.clear.app, stored.clear.config.as_deref())
+            .await;
         match config {
             Ok(Some(config)) => Ok(Some(config.sealed()?.grants.clone())),
             Ok(None) => Ok(None),
@@ -28,8 +38,15 @@ impl Engine {
 
     /// The app refused the credentials of a call. One refresh, where there is one; `None` when there is nothing better to
     /// try, and then the test call decides what that means, in the background.
-    pub(crate) async fn after_refusal(&self, stored: &Stored<Connection>) -> Result<Option<Stored<Connection>>, ConnectError> {
-        let seen = stored.sealed()?.token.as_ref().map(|token| token.generation);
+    pub(crate) async fn after_refusal(
+        &self,
+        stored: &Stored<Connection>,
+    ) -> Result<Option<Stored<Connection>>, ConnectError> {
+        let seen = stored
+            .sealed()?
+            .token
+            .as_ref()
+            .map(|token| token.generation);
         let again: Stored<Connection> = self.load(stored.id()).await?;
         let fresh = match seen {
             Some(_) => self.fresh(again, seen).await?,
@@ -48,7 +65,11 @@ impl Engine {
         let (engine, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             if let Err(error) = engine.test(&Actor::Host, &id).await {
-                tracing::debug!(connection = id, code = error.code(), "a test in the background did not run");
+                tracing::debug!(
+                    connection = id,
+                    code = error.code(),
+                    "a test in the background did not run"
+                );
             }
         });
     }
@@ -56,17 +77,29 @@ impl Engine {
 
 fn usable(stored: &Stored<Connection>) -> Result<(), ConnectError> {
     let say = |fallback: &str| {
-        stored.clear.reason.as_ref().map_or_else(|| fallback.to_owned(), |reason: &Reason| reason.say.clone())
+        stored
+            .clear
+            .reason
+            .as_ref()
+            .map_or_else(|| fallback.to_owned(), |reason: &Reason| reason.say.clone())
     };
     match stored.clear.state {
-        _ if !stored.clear.enabled => Err(ConnectError::state("paused", "this connection is paused; resume it first")),
+        _ if !stored.clear.enabled => Err(ConnectError::state(
+            "paused",
+            "this connection is paused; resume it first",
+        )),
         ConnectionState::Connected | ConnectionState::Failing => Ok(()),
-        ConnectionState::Pending => {
-            Err(ConnectError::state("pending", "this connection does not count yet: complete the session that made it"))
-        }
-        ConnectionState::NeedsReconnect => {
-            Err(ConnectError::state("needs_reconnect", say("the person has to sign in to this account again")))
-        }
-        ConnectionState::Disconnected => Err(ConnectError::state("disconnected", "this account was disconnected; connect it again")),
+        ConnectionState::Pending => Err(ConnectError::state(
+            "pending",
+            "this connection does not count yet: complete the session that made it",
+        )),
+        ConnectionState::NeedsReconnect => Err(ConnectError::state(
+            "needs_reconnect",
+            say("the person has to sign in to this account again"),
+        )),
+        ConnectionState::Disconnected => Err(ConnectError::state(
+            "disconnected",
+            "this account was disconnected; connect it again",
+        )),
     }
 }

@@ -24,7 +24,10 @@ pub(crate) fn of_connection(sealed: &ConnectionSealed, account: Option<&AccountV
         }
     }
     if let Some(account) = account {
-        scope.set("account", json!({ "id": account.id, "label": account.label }));
+        scope.set(
+            "account",
+            json!({ "id": account.id, "label": account.label }),
+        );
     }
     scope
 }
@@ -39,7 +42,12 @@ pub(crate) fn of_typed(typed: &Typed) -> Scope {
 
 /// Hidden values as one root of a scope, which wipes them when it goes.
 pub(crate) fn object(values: &IndexMap<String, Hidden>) -> Value {
-    Value::Object(values.iter().map(|(name, value)| (name.clone(), json!(value.expose()))).collect::<Map<_, _>>())
+    Value::Object(
+        values
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value.expose())))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 /// The API of a connection.
@@ -48,7 +56,11 @@ pub(crate) fn api(entry: &AppEntry, scope: &Scope) -> Result<ResolvedApi, Connec
 }
 
 /// Where a sign-in talks to.
-pub(crate) fn endpoints(entry: &AppEntry, oauth: &Oauth2, scope: &Scope) -> Result<Endpoints, ConnectError> {
+pub(crate) fn endpoints(
+    entry: &AppEntry,
+    oauth: &Oauth2,
+    scope: &Scope,
+) -> Result<Endpoints, ConnectError> {
     // The app's fields are checked by the manifest before they make an address; the method's own were when they came in.
     entry.manifest.resolve(scope).map_err(address_error)?;
     let made = oauth.endpoints(scope).map_err(address_error)?;
@@ -64,6 +76,9 @@ pub(crate) fn endpoints(entry: &AppEntry, oauth: &Oauth2, scope: &Scope) -> Resu
 fn address_error(error: ResolveError) -> ConnectError {
     match error {
         ResolveError::Field(error) => ConnectError::invalid("fields", error.to_string()),
-        other => ConnectError::invalid("fields", format!("no safe address can be made of what was entered: {other}")),
+        other => ConnectError::invalid(
+            "fields",
+            format!("no safe address can be made of what was entered: {other}"),
+        ),
     }
 }

@@ -91,7 +91,10 @@ pub enum FlowStatus {
 impl FlowStatus {
     /// Whether nothing more will happen.
     pub fn ended(self) -> bool {
-        matches!(self, FlowStatus::Connected | FlowStatus::Failed | FlowStatus::Cancelled)
+        matches!(
+            self,
+            FlowStatus::Connected | FlowStatus::Failed | FlowStatus::Cancelled
+        )
     }
 }
 
@@ -135,7 +138,9 @@ pub struct Completion {
 impl std::fmt::Debug for Completion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The code is a bearer value for two minutes; logs do not get it.
-        f.debug_struct("Completion").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Completion")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 

@@ -95,7 +95,9 @@ pub struct CreatedKey {
 }
 
 /// What a platform key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyScope {
     /// Read everything that is not a secret; configure apps; rename, pause, disconnect, delete connections.
@@ -112,8 +114,13 @@ pub enum KeyScope {
 
 impl KeyScope {
     /// Every scope there is.
-    pub const ALL: [KeyScope; 5] =
-        [KeyScope::Manage, KeyScope::Connect, KeyScope::Actions, KeyScope::Proxy, KeyScope::ReadCredentials];
+    pub const ALL: [KeyScope; 5] = [
+        KeyScope::Manage,
+        KeyScope::Connect,
+        KeyScope::Actions,
+        KeyScope::Proxy,
+        KeyScope::ReadCredentials,
+    ];
 
     /// The name used in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
