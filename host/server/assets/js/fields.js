@@ -8,7 +8,7 @@ const FORMATS = {
   email: [/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'This does not look like an e-mail address.'],
   'dns-label': [/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i, 'Only letters, digits and hyphens, without dots.'],
   host: [/^[a-z0-9.-]+(:\d+)?$/i, 'Only the host name, such as example.com, without https:// or a path.'],
-  origin: [/^(https:\/\/)?[a-z0-9.-]+(:\d+)?$/i, 'Only the beginning of the address, such as https://example.com.'],
+  origin: [/^(https:\/\/)?[a-z0-9.-]+(:\d+)?$/i, 'Only the beginning of the address: https:// and the host name.'],
   url: [/^https:\/\/\S+$/i, 'An address that begins with https://.'],
   uuid: [/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'This should look like 123e4567-e89b-12d3-a456-426614174000.'],
   digits: [/^\d+$/, 'Digits only.'],
