@@ -30,25 +30,46 @@ struct App {
 }
 
 fn embed() -> Result<(), String> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).ok_or(format!("cargo set no {name}"));
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .ok_or(format!("cargo set no {name}"))
+    };
     let out = variable("OUT_DIR")?;
     let workspace = variable("CARGO_MANIFEST_DIR")?;
-    let workspace = workspace.ancestors().nth(2).ok_or("this crate has left its workspace")?.to_owned();
+    let workspace = workspace
+        .ancestors()
+        .nth(2)
+        .ok_or("this crate has left its workspace")?
+        .to_owned();
     println!("cargo::rerun-if-env-changed=KEYPORT_COMPONENTS");
     for watched in [
-        "manifests", "wit", "providers", "host/manifest/src", "host/manifest/Cargo.toml", "host/plugin/guest_build.rs", "Cargo.lock",
+        "manifests",
+        "wit",
+        "providers",
+        "host/manifest/src",
+        "host/manifest/Cargo.toml",
+        "host/plugin/guest_build.rs",
+        "Cargo.lock",
     ] {
-        println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(watched).display()
+        );
     }
     let apps = apps(&workspace.join("manifests"))?;
-    let names: BTreeSet<&str> =
-        apps.iter().map(|app| app.component.as_str()).chain(std::iter::once("rest")).collect();
+    let names: BTreeSet<&str> = apps
+        .iter()
+        .map(|app| app.component.as_str())
+        .chain(std::iter::once("rest"))
+        .collect();
     let mut components = Vec::new();
     for name in names {
         components.push((name, component(&workspace, name, &out)?));
     }
     let text = table(&apps, &components).map_err(|error| error.to_string())?;
-    std::fs::write(out.join("embedded.rs"), text).map_err(|error| format!("{}: {error}", out.display()))
+    std::fs::write(out.join("embedded.rs"), text)
+        .map_err(|error| format!("{}: {error}", out.display()))
 }
 
 /// The apps, by id. A folder without a manifest is none.
@@ -61,17 +82,36 @@ fn apps(folder: &Path) -> Result<Vec<App>, String> {
         if !file.is_file() {
             continue;
         }
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
         let component = text
             .lines()
             .find_map(|line| line.strip_prefix("component:"))
-            .map(|rest| rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned())
+            .map(|rest| {
+                rest.split('#')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .trim_matches(['"', '\''])
+                    .to_owned()
+            })
             .ok_or_else(|| format!("{}: there is no line `component: …`", file.display()))?;
         if component.is_empty() || component.contains(['/', '.']) {
-            return Err(format!("{}: `component` must be `rest` or the name of a folder in providers/", file.display()));
+            return Err(format!(
+                "{}: `component` must be `rest` or the name of a folder in providers/",
+                file.display()
+            ));
         }
-        let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        apps.push(App { id, folder, component });
+        let id = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        apps.push(App {
+            id,
+            folder,
+            component,
+        });
     }
     apps.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(apps)
@@ -84,11 +124,18 @@ fn component(workspace: &Path, name: &str, out: &Path) -> Result<PathBuf, String
         return if file.is_file() {
             Ok(file)
         } else {
-            Err(format!("KEYPORT_COMPONENTS is set, but there is no {}", file.display()))
+            Err(format!(
+                "KEYPORT_COMPONENTS is set, but there is no {}",
+                file.display()
+            ))
         };
     }
     guest_build::ensure_target()?;
-    let package = if name == "rest" { "keyport-rest".to_owned() } else { format!("keyport-provider-{name}") };
+    let package = if name == "rest" {
+        "keyport-rest".to_owned()
+    } else {
+        format!("keyport-provider-{name}")
+    };
     guest_build::build(workspace, &package, &guests(out))
 }
 
@@ -103,7 +150,12 @@ fn table(apps: &[App], components: &[(&str, PathBuf)]) -> Result<String, std::fm
     for app in apps {
         let file = |name: &str| app.folder.join(name);
         let logo = file("logo.svg");
-        write!(text, "    EmbeddedApp {{ id: {:?}, manifest: include_str!({:?}), logo: ", app.id, file("manifest.yaml"))?;
+        write!(
+            text,
+            "    EmbeddedApp {{ id: {:?}, manifest: include_str!({:?}), logo: ",
+            app.id,
+            file("manifest.yaml")
+        )?;
         if logo.is_file() {
             write!(text, "Some(include_str!({logo:?}))")?;
         } else {

@@ -24,14 +24,43 @@ const PROFILE: &[(&str, &str)] = &[
 
 /// What the outer build sets for itself.
 const OUTER: &[&str] = &[
-    "RUSTFLAGS", "RUSTC", "RUSTDOC", "RUSTC_LINKER", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS",
-    "CLIPPY_CONF_DIR", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_RUSTFLAGS",
-    "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
-    "CARGO_INCREMENTAL", "CARGO_PRIMARY_PACKAGE", "TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS",
-    "CARGO_LLVM_COV", "LD_PRELOAD",
+    "RUSTFLAGS",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTC_LINKER",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CLIPPY_ARGS",
+    "CLIPPY_CONF_DIR",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_RUSTC_WRAPPER",
+    "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_INCREMENTAL",
+    "CARGO_PRIMARY_PACKAGE",
+    "TARGET",
+    "HOST",
+    "OUT_DIR",
+    "PROFILE",
+    "OPT_LEVEL",
+    "DEBUG",
+    "NUM_JOBS",
+    "CARGO_LLVM_COV",
+    "LD_PRELOAD",
 ];
-const OUTER_PREFIXES: &[&str] =
-    &["CARGO_ENCODED_", "CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PROFILE_", "DEP_"];
+const OUTER_PREFIXES: &[&str] = &[
+    "CARGO_ENCODED_",
+    "CARGO_PKG_",
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_PROFILE_",
+    "DEP_",
+];
 
 /// Builds the component of `package` with a target folder of its own; the path of the `.wasm` file.
 ///
@@ -40,7 +69,17 @@ pub fn build(workspace: &Path, package: &str, target_folder: &Path) -> Result<Pa
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["rustc", "--lib", "--crate-type", "cdylib", "--target", TARGET, "--release", "--locked", "--quiet"])
+        .args([
+            "rustc",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--target",
+            TARGET,
+            "--release",
+            "--locked",
+            "--quiet",
+        ])
         .args(["--package", package])
         .arg("--manifest-path")
         .arg(workspace.join("Cargo.toml"))
@@ -52,17 +91,31 @@ pub fn build(workspace: &Path, package: &str, target_folder: &Path) -> Result<Pa
     }
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if OUTER.contains(&text.as_ref()) || OUTER_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+        if OUTER.contains(&text.as_ref())
+            || OUTER_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        {
             command.env_remove(&name);
         }
     }
     command.envs(PROFILE.iter().copied());
-    let output = command.output().map_err(|error| format!("cargo could not be started to build {package}: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("cargo could not be started to build {package}: {error}"))?;
     if !output.status.success() {
-        return Err(format!("the component of {package} does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "the component of {package} does not build:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
-    let file = target_folder.join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")));
-    if file.is_file() { Ok(file) } else { Err(format!("the build of {package} left no {}", file.display())) }
+    let file = target_folder
+        .join(TARGET)
+        .join("release")
+        .join(format!("{}.wasm", package.replace('-', "_")));
+    if file.is_file() {
+        Ok(file)
+    } else {
+        Err(format!("the build of {package} left no {}", file.display()))
+    }
 }
 
 /// Makes sure that the toolchain in use can build guests; adds the target where rustup manages it.
@@ -79,7 +132,9 @@ pub fn ensure_target() -> Result<(), String> {
     if added && has_target() {
         return Ok(());
     }
-    Err(format!("this toolchain lacks the target {TARGET} that apps are built for; run: rustup target add {TARGET}"))
+    Err(format!(
+        "this toolchain lacks the target {TARGET} that apps are built for; run: rustup target add {TARGET}"
+    ))
 }
 
 fn has_target() -> bool {

@@ -1,8 +1,8 @@
 //! The built binary: beside this test's own executable, where the same `cargo test` put it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::io::Write as _;
 
 /// Path of the `keyport` that this run built.
 ///
@@ -13,9 +13,16 @@ pub fn path() -> PathBuf {
         return given.into();
     }
     let own = std::env::current_exe().expect("a test knows its own path");
-    let folder = own.ancestors().nth(2).expect("a test lives in target/<profile>/deps");
+    let folder = own
+        .ancestors()
+        .nth(2)
+        .expect("a test lives in target/<profile>/deps");
     let binary = folder.join(format!("keyport{}", std::env::consts::EXE_SUFFIX));
-    assert!(binary.exists(), "{} is missing; run `cargo test --workspace --locked`", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing; run `cargo test --workspace --locked`",
+        binary.display()
+    );
     binary
 }
 
@@ -38,7 +45,10 @@ pub fn command_of(binary: &Path, arguments: &[&str]) -> Command {
 
 /// Runs `keyport` to its end.
 pub fn run(arguments: &[&str]) -> Output {
-    command(arguments).stdin(Stdio::null()).output().expect("keyport starts")
+    command(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("keyport starts")
 }
 
 /// Runs `keyport` to its end with `input` on its standard input.
@@ -49,16 +59,28 @@ pub fn run_with_input(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("keyport starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("keyport reads");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes())
+        .expect("keyport reads");
     child.wait_with_output().expect("keyport ends")
 }
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the repository")
+        .to_owned()
 }
 
 /// What it printed on both outputs, for messages of assertions.
 pub fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }

@@ -27,8 +27,15 @@ impl Browser {
     pub fn try_open(link: &str) -> (Self, Answer) {
         let (page, token) = link.split_once('#').expect("the token is in the fragment");
         let token = token.strip_prefix("token=").unwrap_or(token);
-        let mut browser = Self { client: Client::new(), keyport: origin(page) };
-        let answer = browser.call("POST", "/page/open", Some(&serde_json::json!({ "token": token })));
+        let mut browser = Self {
+            client: Client::new(),
+            keyport: origin(page),
+        };
+        let answer = browser.call(
+            "POST",
+            "/page/open",
+            Some(&serde_json::json!({ "token": token })),
+        );
         (browser, answer)
     }
 
@@ -49,7 +56,10 @@ impl Browser {
     pub fn settled(&mut self, flow: &str) -> Value {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let view = self.call("GET", &format!("/page/flows/{flow}"), None).expect(200).json();
+            let view = self
+                .call("GET", &format!("/page/flows/{flow}"), None)
+                .expect(200)
+                .json();
             let status = view["status"].as_str().unwrap_or_default();
             if !matches!(status, "started" | "authorizing" | "exchanging" | "testing") {
                 return view;

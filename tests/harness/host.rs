@@ -40,14 +40,19 @@ impl Host {
     /// Starts a host on an empty folder and a free loopback port, with debug logs.
     pub fn start(setup: Setup) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let made = binary::run(&["key", "root", &folder.path().join("root.key").display().to_string()]);
+        let made = binary::run(&[
+            "key",
+            "root",
+            &folder.path().join("root.key").display().to_string(),
+        ]);
         assert!(made.status.success(), "{}", binary::said(&made));
         Self::start_in(folder, setup, free_port())
     }
 
     fn start_in(folder: Arc<tempfile::TempDir>, setup: Setup, port: u16) -> Self {
         let file = folder.path().join("keyport.toml");
-        std::fs::write(&file, configuration(folder.path(), &setup, port)).expect("the folder is ours");
+        std::fs::write(&file, configuration(folder.path(), &setup, port))
+            .expect("the folder is ours");
         let mut child = binary::command(&["serve", "--config", &file.display().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -55,7 +60,13 @@ impl Host {
             .spawn()
             .expect("keyport starts");
         let log = collect(child.stderr.take().expect("piped"));
-        let mut host = Self { folder, setup, port, child, log };
+        let mut host = Self {
+            folder,
+            setup,
+            port,
+            child,
+            log,
+        };
         host.wait_until_ready();
         host
     }
@@ -67,7 +78,10 @@ impl Host {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 panic!("keyport serve ended with {status}:\n{}", self.log());
             }
-            if Client::new().try_send("GET", &url, &[], None).is_ok_and(|answer| answer.status == 200) {
+            if Client::new()
+                .try_send("GET", &url, &[], None)
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -100,10 +114,20 @@ impl Host {
 
     /// Makes a platform key while the host is stopped.
     pub fn make_key(&self, scopes: &str) -> String {
-        let file = self.folder.path().join("keyport.toml").display().to_string();
-        let made = binary::run(&["key", "create", "test", "--scope", scopes, "--config", &file]);
+        let file = self
+            .folder
+            .path()
+            .join("keyport.toml")
+            .display()
+            .to_string();
+        let made = binary::run(&[
+            "key", "create", "test", "--scope", scopes, "--config", &file,
+        ]);
         assert!(made.status.success(), "{}", binary::said(&made));
-        String::from_utf8(made.stdout).expect("text").trim().to_owned()
+        String::from_utf8(made.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
     }
 
     /// Ends it as an operator would, and waits for it.
@@ -130,7 +154,10 @@ impl Host {
         let again = Self::start_in(Arc::clone(&self.folder), self.setup.clone(), self.port);
         let before = self.log();
         *self = again;
-        self.log.lock().expect("the reader does not panic").insert_str(0, &before);
+        self.log
+            .lock()
+            .expect("the reader does not panic")
+            .insert_str(0, &before);
     }
 }
 
@@ -180,8 +207,18 @@ impl Dev {
     pub fn start_binary(binary: &Path, more: &[&str]) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let data = folder.path().join("data").display().to_string();
-        let mut arguments =
-            vec!["dev", "--port", "0", "--platform-port", "0", "--vendor-port", "0", "--data", &data, "--vendor-control"];
+        let mut arguments = vec![
+            "dev",
+            "--port",
+            "0",
+            "--platform-port",
+            "0",
+            "--vendor-port",
+            "0",
+            "--data",
+            &data,
+            "--vendor-control",
+        ];
         arguments.extend(more);
         let mut child = binary::command_of(binary, &arguments)
             .env("KEYPORT_LOG_LEVEL", "debug")
@@ -202,12 +239,27 @@ impl Dev {
             }
         }
         let word = |start: &str| {
-            let found = printed.split_whitespace().find(|word| word.starts_with(start));
-            found.unwrap_or_else(|| panic!("no {start} in:\n{printed}\n{}", log.lock().expect("no panic"))).to_owned()
+            let found = printed
+                .split_whitespace()
+                .find(|word| word.starts_with(start));
+            found
+                .unwrap_or_else(|| {
+                    panic!(
+                        "no {start} in:\n{printed}\n{}",
+                        log.lock().expect("no panic")
+                    )
+                })
+                .to_owned()
         };
         let after = |label: &str| {
-            let line = printed.lines().find(|line| line.trim().starts_with(label)).expect("it names its servers");
-            line.split_whitespace().find(|word| word.starts_with("http")).expect("an address").to_owned()
+            let line = printed
+                .lines()
+                .find(|line| line.trim().starts_with(label))
+                .expect("it names its servers");
+            line.split_whitespace()
+                .find(|word| word.starts_with("http"))
+                .expect("an address")
+                .to_owned()
         };
         let dev = Self {
             link: word("http://127.0.0.1"),
@@ -220,7 +272,10 @@ impl Dev {
         let end = Instant::now() + START;
         while Instant::now() < end {
             let url = format!("{}/readyz", dev.keyport);
-            if Client::new().try_send("GET", &url, &[], None).is_ok_and(|answer| answer.status == 200) {
+            if Client::new()
+                .try_send("GET", &url, &[], None)
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return dev;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -262,11 +317,16 @@ impl Drop for Dev {
 
 /// A loopback port that nobody listens on at this moment.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
     assert!(sent.expect("kill(1) is there").success());
 }
 

@@ -27,12 +27,16 @@ impl Answer {
     /// # Panics
     /// If it is not JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}: not JSON: {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}: not JSON: {}", self.status, self.text()))
     }
 
     /// The first header of a name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Itself, if the status is the expected one.
@@ -76,7 +80,10 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Self { agent, cookies: BTreeMap::new() }
+        Self {
+            agent,
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// `GET`.
@@ -85,7 +92,13 @@ impl Client {
     }
 
     /// A request with a JSON body.
-    pub fn json(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub fn json(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
         let mut headers = headers.to_vec();
         headers.push(("content-type", "application/json"));
         self.send(method, url, &headers, Some(body.to_string().into_bytes()))
@@ -95,8 +108,15 @@ impl Client {
     pub fn form(&mut self, url: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Answer {
         let mut headers = headers.to_vec();
         headers.push(("content-type", "application/x-www-form-urlencoded"));
-        let body = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
-        self.send("POST", url, &headers, Some(body.collect::<Vec<_>>().join("&").into_bytes()))
+        let body = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        self.send(
+            "POST",
+            url,
+            &headers,
+            Some(body.collect::<Vec<_>>().join("&").into_bytes()),
+        )
     }
 
     /// Any request.
@@ -104,8 +124,15 @@ impl Client {
     /// # Panics
     /// If the other side does not speak HTTP at all.
     #[track_caller]
-    pub fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: Option<Vec<u8>>) -> Answer {
-        self.try_send(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+    pub fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Answer {
+        self.try_send(method, url, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {url}: {error}"))
     }
 
     /// Any request; the error of a connection that fails.
@@ -123,23 +150,46 @@ impl Client {
         }
         let jar = self.cookies.entry(origin).or_default();
         if !jar.is_empty() {
-            let line = jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+            let line = jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join("; ");
             request = request.header("cookie", line);
         }
-        let request = request.body(body.unwrap_or_default()).map_err(|error| error.to_string())?;
+        let request = request
+            .body(body.unwrap_or_default())
+            .map_err(|error| error.to_string())?;
         let agent = &self.agent;
-        let request = agent.configure_request(request).allow_non_standard_methods(true).build();
+        let request = agent
+            .configure_request(request)
+            .allow_non_standard_methods(true)
+            .build();
         let mut response = agent.run(request).map_err(|error| error.to_string())?;
         let answer = Answer {
             status: response.status().as_u16(),
             headers: response
                 .headers()
                 .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .map(|(name, value)| {
+                    (
+                        name.as_str().to_owned(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
                 .collect(),
-            body: response.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(|error| error.to_string())?,
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(64 << 20)
+                .read_to_vec()
+                .map_err(|error| error.to_string())?,
         };
-        for (_, line) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+        for (_, line) in answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "set-cookie")
+        {
             let pair = line.split(';').next().unwrap_or_default();
             if let Some((name, value)) = pair.split_once('=') {
                 if value.is_empty() || line.to_ascii_lowercase().contains("max-age=0") {
@@ -153,10 +203,17 @@ impl Client {
     }
 
     /// Follows `Location` from an answer to `url` for as long as `go_on` says so; the last URL and its answer.
-    pub fn follow(&mut self, url: &str, mut answer: Answer, go_on: impl Fn(&str) -> bool) -> (String, Answer) {
+    pub fn follow(
+        &mut self,
+        url: &str,
+        mut answer: Answer,
+        go_on: impl Fn(&str) -> bool,
+    ) -> (String, Answer) {
         let mut url = url.to_owned();
         for _ in 0..20 {
-            let Some(location) = answer.header("location") else { break };
+            let Some(location) = answer.header("location") else {
+                break;
+            };
             let next = join(&url, location);
             if !go_on(&next) {
                 return (next, answer);
@@ -180,7 +237,12 @@ pub fn join(base: &str, location: &str) -> String {
     } else if location.starts_with('/') {
         format!("{}{location}", origin(base))
     } else {
-        let folder = base.split(['?', '#']).next().unwrap_or_default().rsplit_once('/').map_or(base, |(head, _)| head);
+        let folder = base
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default()
+            .rsplit_once('/')
+            .map_or(base, |(head, _)| head);
         format!("{folder}/{location}")
     }
 }
@@ -189,7 +251,9 @@ pub fn join(base: &str, location: &str) -> String {
 pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                (byte as char).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()
@@ -198,7 +262,11 @@ pub fn encode(text: &str) -> String {
 /// The value of a query parameter of a URL, decoded.
 pub fn query(url: &str, name: &str) -> Option<String> {
     let query = url.split_once('?')?.1.split('#').next()?;
-    let found = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name)?.1;
+    let found = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(known, _)| *known == name)?
+        .1;
     let mut bytes = Vec::new();
     let mut rest = found.bytes();
     while let Some(byte) = rest.next() {

@@ -25,14 +25,22 @@ fn folder() -> PathBuf {
 
 /// Why the peers can't run here, or nothing.
 fn missing(script: &str) -> Option<String> {
-    if Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+    if Command::new("node")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
         return Some("node is not installed; install Node.js 20 or later".into());
     }
     if !folder().join("node_modules").is_dir() {
         return Some("the peers are not installed; run `npm ci --prefix tests/peers`".into());
     }
     if script == "browser.mjs" && chromium().is_none() {
-        return Some("no Chromium was found; install it or name it in KEYPORT_TEST_CHROMIUM".into());
+        return Some(
+            "no Chromium was found; install it or name it in KEYPORT_TEST_CHROMIUM".into(),
+        );
     }
     None
 }
@@ -42,10 +50,14 @@ pub fn chromium() -> Option<PathBuf> {
     if let Ok(given) = std::env::var("KEYPORT_TEST_CHROMIUM") {
         return Some(given.into());
     }
-    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .find(|path| path.exists())
 }
 
 impl Peer {
@@ -53,7 +65,10 @@ impl Peer {
     /// is skipped, which was said.
     pub fn start(script: &str, arguments: &Value) -> Option<Self> {
         if let Some(reason) = missing(script) {
-            assert!(std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(), "may not be skipped: {reason}");
+            assert!(
+                std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(),
+                "may not be skipped: {reason}"
+            );
             eprintln!("SKIPPED: this test needs {script}: {reason}");
             return None;
         }
@@ -72,7 +87,12 @@ impl Peer {
         let read = stdout.read_line(&mut line).expect("text");
         if read == 0 {
             let mut said = String::new();
-            child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+            child
+                .stderr
+                .take()
+                .expect("piped")
+                .read_to_string(&mut said)
+                .expect("text");
             panic!("{script} ended before it was ready:\n{said}");
         }
         // Its further output is read and dropped, so that it never waits for us.
@@ -80,12 +100,19 @@ impl Peer {
         let mut stderr = child.stderr.take().expect("piped");
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
         let facts = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{script} said: {line}"));
-        Some(Self { child, stdin, facts })
+        Some(Self {
+            child,
+            stdin,
+            facts,
+        })
     }
 
     /// A text among its facts.
     pub fn fact(&self, name: &str) -> String {
-        self.facts[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.facts)).to_owned()
+        self.facts[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.facts))
+            .to_owned()
     }
 
     /// Sends it a line.
@@ -113,12 +140,19 @@ impl Drop for Peer {
 /// Runs a scenario in a real browser to its end. `None` where there is none: the test is skipped, which was said.
 pub fn run_browser(scenario: &Value) -> Option<Result<(), String>> {
     if let Some(reason) = missing("browser.mjs") {
-        assert!(std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(), "may not be skipped: {reason}");
+        assert!(
+            std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(),
+            "may not be skipped: {reason}"
+        );
         eprintln!("SKIPPED: this test needs a browser: {reason}");
         return None;
     }
     let mut scenario = scenario.clone();
-    scenario["chromium"] = chromium().expect("it was just found").display().to_string().into();
+    scenario["chromium"] = chromium()
+        .expect("it was just found")
+        .display()
+        .to_string()
+        .into();
     let output = Command::new("node")
         .arg(folder().join("browser.mjs"))
         .arg(scenario.to_string())
@@ -126,5 +160,9 @@ pub fn run_browser(scenario: &Value) -> Option<Result<(), String>> {
         .stdin(Stdio::null())
         .output()
         .expect("node starts");
-    Some(if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) })
+    Some(if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    })
 }

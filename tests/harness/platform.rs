@@ -49,7 +49,10 @@ impl Platform {
     /// Sets up an app's OAuth client; the configuration's id.
     #[track_caller]
     pub fn configure(&self, app: &str, body: &Value) -> String {
-        let answer = self.post(&format!("/v1/apps/{app}/configurations"), body).expect(201).json();
+        let answer = self
+            .post(&format!("/v1/apps/{app}/configurations"), body)
+            .expect(201)
+            .json();
         answer["id"].as_str().expect("an id").to_owned()
     }
 
@@ -68,6 +71,9 @@ impl Platform {
     /// Redeems a completion code for the signed-in `owner`.
     #[track_caller]
     pub fn complete(&self, session: &str, code: &str, owner: &str) -> Answer {
-        self.post(&format!("/v1/sessions/{session}/complete"), &json!({ "code": code, "owner": owner }))
+        self.post(
+            &format!("/v1/sessions/{session}/complete"),
+            &json!({ "code": code, "owner": owner }),
+        )
     }
 }

@@ -13,7 +13,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keyport-sandbox", &[]),
     ("keyport-egress", &["keyport-manifest"]),
     ("keyport-plugin", &["keyport-manifest", "keyport-egress"]),
-    ("keyport-connect", &["keyport-manifest", "keyport-vault", "keyport-egress", "keyport-plugin"]),
+    (
+        "keyport-connect",
+        &[
+            "keyport-manifest",
+            "keyport-vault",
+            "keyport-egress",
+            "keyport-plugin",
+        ],
+    ),
     ("keyport-server", &["keyport-connect"]),
     (
         "keyport",
@@ -35,18 +43,32 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--locked"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+            "--locked",
+        ])
         .current_dir(repository())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// package → the packages of this workspace that it uses, tests' own dependencies left out.
 fn drawn(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let packages = metadata["packages"].as_array().unwrap();
-    let own: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let own: BTreeSet<&str> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
     packages
         .iter()
         .map(|package| {
@@ -67,12 +89,26 @@ fn the_rooms_use_each_other_as_drawn() {
     let known: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     let found: BTreeSet<&str> = drawn.keys().map(String::as_str).collect();
     // Guests that exist only to be hostile to the plugin host's tests are nobody's room.
-    let strangers: Vec<_> = found.difference(&known).filter(|name| !name.starts_with("hostile-")).collect();
-    assert!(strangers.is_empty(), "a package without a place in the drawing: {strangers:?}");
+    let strangers: Vec<_> = found
+        .difference(&known)
+        .filter(|name| !name.starts_with("hostile-"))
+        .collect();
+    assert!(
+        strangers.is_empty(),
+        "a package without a place in the drawing: {strangers:?}"
+    );
     for (name, allowed) in ARROWS {
-        let uses = drawn.get(*name).unwrap_or_else(|| panic!("{name} is gone; correct the drawing"));
-        let undrawn: Vec<_> = uses.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
-        assert!(undrawn.is_empty(), "{name} uses {undrawn:?}, an arrow that was not drawn");
+        let uses = drawn
+            .get(*name)
+            .unwrap_or_else(|| panic!("{name} is gone; correct the drawing"));
+        let undrawn: Vec<_> = uses
+            .iter()
+            .filter(|used| !allowed.contains(&used.as_str()))
+            .collect();
+        assert!(
+            undrawn.is_empty(),
+            "{name} uses {undrawn:?}, an arrow that was not drawn"
+        );
     }
 }
 
@@ -80,6 +116,9 @@ fn the_rooms_use_each_other_as_drawn() {
 fn only_the_egress_connects_to_the_world() {
     let lock = std::fs::read_to_string(repository().join("Cargo.lock")).unwrap();
     for other_way_out in ["reqwest", "native-tls", "openssl", "isahc", "curl", "surf"] {
-        assert!(!lock.contains(&format!("\nname = \"{other_way_out}\"\n")), "{other_way_out} is in the tree");
+        assert!(
+            !lock.contains(&format!("\nname = \"{other_way_out}\"\n")),
+            "{other_way_out} is in the tree"
+        );
     }
 }

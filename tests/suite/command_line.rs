@@ -12,28 +12,56 @@ fn serve_refuses_to_start_without_a_root_key_and_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let output = run(&[
-        "serve", "--public-url", "http://localhost:1", "--listen", "127.0.0.1:0", "--data", &text(&data),
+        "serve",
+        "--public-url",
+        "http://localhost:1",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &text(&data),
     ]);
     assert!(!output.status.success());
-    assert!(said(&output).contains("no root key is configured"), "{}", said(&output));
+    assert!(
+        said(&output).contains("no root key is configured"),
+        "{}",
+        said(&output)
+    );
     assert!(!data.exists(), "nothing was touched");
 }
 
 #[test]
 fn serve_tells_a_wrong_root_key_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let (data, right, wrong) =
-        (text(&folder.path().join("data")), text(&folder.path().join("right")), text(&folder.path().join("wrong")));
+    let (data, right, wrong) = (
+        text(&folder.path().join("data")),
+        text(&folder.path().join("right")),
+        text(&folder.path().join("wrong")),
+    );
     for file in [&right, &wrong] {
         assert!(run(&["key", "root", file]).status.success());
     }
-    let create = |key: &str| run(&["key", "create", "x", "--scope", "manage", "--data", &data, "--root-key-file", key]);
+    let create = |key: &str| {
+        run(&[
+            "key",
+            "create",
+            "x",
+            "--scope",
+            "manage",
+            "--data",
+            &data,
+            "--root-key-file",
+            key,
+        ])
+    };
     let made = create(&right);
     assert!(made.status.success(), "{}", said(&made));
     let refused = create(&wrong);
     assert!(!refused.status.success());
     assert!(said(&refused).contains("root key"), "{}", said(&refused));
-    assert!(create(&right).status.success(), "the right one still opens it");
+    assert!(
+        create(&right).status.success(),
+        "the right one still opens it"
+    );
 }
 
 #[test]
@@ -50,7 +78,14 @@ fn a_root_key_that_others_can_read_is_refused_and_an_existing_file_is_never_over
 
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let data = text(&folder.path().join("data"));
-    let refused = run(&["key", "list", "--data", &data, "--root-key-file", &text(&key)]);
+    let refused = run(&[
+        "key",
+        "list",
+        "--data",
+        &data,
+        "--root-key-file",
+        &text(&key),
+    ]);
     assert!(!refused.status.success());
     assert!(said(&refused).contains("chmod 600"), "{}", said(&refused));
 }
@@ -62,11 +97,22 @@ fn serve_refuses_a_clear_bind_beyond_loopback_unless_a_proxy_speaks_tls() {
     assert!(run(&["key", "root", &key]).status.success());
     let listen = format!("0.0.0.0:{}", free_port());
     let output = run(&[
-        "serve", "--public-url", "https://keyport.example", "--listen", &listen, "--root-key-file", &key,
-        "--data", &text(&folder.path().join("data")),
+        "serve",
+        "--public-url",
+        "https://keyport.example",
+        "--listen",
+        &listen,
+        "--root-key-file",
+        &key,
+        "--data",
+        &text(&folder.path().join("data")),
     ]);
     assert!(!output.status.success());
-    assert!(said(&output).contains("--behind-proxy"), "{}", said(&output));
+    assert!(
+        said(&output).contains("--behind-proxy"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -87,15 +133,22 @@ fn every_manifest_of_the_repository_is_valid() {
 
 #[test]
 fn validate_reports_every_error_at_its_place_with_a_fix() {
-    let manifest = std::fs::read_to_string(repository().join("tests/apps/oidc/manifest.yaml")).unwrap();
-    let broken = manifest.replace("summary:", "sumary:").replace("base_url: https://", "base_url: http://");
+    let manifest =
+        std::fs::read_to_string(repository().join("tests/apps/oidc/manifest.yaml")).unwrap();
+    let broken = manifest
+        .replace("summary:", "sumary:")
+        .replace("base_url: https://", "base_url: http://");
     let output = run_with_input(&["validate", "-"], &broken);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let text = said(&output);
     for expected in ["sumary", "summary", "https"] {
         assert!(text.contains(expected), "{text}");
     }
-    let line = broken.lines().position(|line| line.starts_with("sumary")).unwrap() + 1;
+    let line = broken
+        .lines()
+        .position(|line| line.starts_with("sumary"))
+        .unwrap()
+        + 1;
     assert!(text.contains(&format!(":{line}:1")), "{text}");
 }
 
@@ -103,12 +156,30 @@ fn validate_reports_every_error_at_its_place_with_a_fix() {
 fn app_list_and_info_say_what_an_app_asks_for() {
     let list = run(&["app", "list"]);
     assert!(list.status.success(), "{}", said(&list));
-    for app in ["github", "gitlab", "slack", "zendesk", "digitalocean", "twilio", "stripe", "notion", "sandbox"] {
-        assert!(said(&list).lines().any(|line| line.starts_with(app)), "{app} is missing in:\n{}", said(&list));
+    for app in [
+        "github",
+        "gitlab",
+        "slack",
+        "zendesk",
+        "digitalocean",
+        "twilio",
+        "stripe",
+        "notion",
+        "sandbox",
+    ] {
+        assert!(
+            said(&list).lines().any(|line| line.starts_with(app)),
+            "{app} is missing in:\n{}",
+            said(&list)
+        );
     }
     let info = run(&["app", "info", "zendesk"]);
     assert!(said(&info).contains("zendesk.com"), "{}", said(&info));
     let unknown = run(&["app", "info", "zendsk"]);
     assert!(!unknown.status.success());
-    assert!(said(&unknown).contains("zendesk"), "it suggests: {}", said(&unknown));
+    assert!(
+        said(&unknown).contains("zendesk"),
+        "it suggests: {}",
+        said(&unknown)
+    );
 }

@@ -33,7 +33,10 @@ pub fn setting(access_ttl: u64) -> Option<Setting> {
     });
     let platform = host.platform();
     let client = json!({ "client_id": CLIENT, "client_secret": CLIENT_SECRET });
-    let made = platform.post("/v1/apps/oidc/configurations", &client).expect(201).json();
+    let made = platform
+        .post("/v1/apps/oidc/configurations", &client)
+        .expect(201)
+        .json();
     let server = Peer::start(
         "oidc.mjs",
         &json!({
@@ -45,12 +48,21 @@ pub fn setting(access_ttl: u64) -> Option<Setting> {
         }),
     )?;
     let configuration = made["id"].as_str().unwrap().to_owned();
-    Some(Setting { host, platform, server, configuration })
+    Some(Setting {
+        host,
+        platform,
+        server,
+        configuration,
+    })
 }
 
 impl Setting {
     /// Opens a connect session for `owner` and starts the flow; the session, its browser, the flow, where it leads.
-    pub fn start(&self, owner: &str, more: &serde_json::Value) -> (String, Browser, String, String) {
+    pub fn start(
+        &self,
+        owner: &str,
+        more: &serde_json::Value,
+    ) -> (String, Browser, String, String) {
         let mut session = json!({ "apps": ["oidc"], "return_url": RETURN });
         for (name, value) in more.as_object().unwrap() {
             session[name] = value.clone();
@@ -58,7 +70,10 @@ impl Setting {
         let (session, link) = self.platform.session(owner, "connect", &session);
         let mut browser = Browser::open(&link);
         let wanted = json!({ "app": "oidc", "method": "oauth", "mode": "redirect" });
-        let started = browser.call("POST", "/page/flows", Some(&wanted)).expect(201).json();
+        let started = browser
+            .call("POST", "/page/flows", Some(&wanted))
+            .expect(201)
+            .json();
         let flow = started["flow"]["id"].as_str().unwrap().to_owned();
         let go = join(&self.host.url(), started["go_url"].as_str().unwrap());
         (session, browser, flow, go)
@@ -75,9 +90,21 @@ impl Setting {
                 return url;
             }
             let html = page.expect(200).text();
-            let action = html.split("action=\"").nth(1).expect("a form").split('"').next().unwrap().to_owned();
-            let prompt = if html.contains("value=\"login\"") { "login" } else { "consent" };
-            let fields: &[(&str, &str)] = &[("prompt", prompt), ("login", user), ("password", "any")];
+            let action = html
+                .split("action=\"")
+                .nth(1)
+                .expect("a form")
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned();
+            let prompt = if html.contains("value=\"login\"") {
+                "login"
+            } else {
+                "consent"
+            };
+            let fields: &[(&str, &str)] =
+                &[("prompt", prompt), ("login", user), ("password", "any")];
             let target = join(&url, &action);
             let answer = client.form(&target, &[], fields);
             (url, page) = client.follow(&target, answer, |next| !next.starts_with(&callback));
@@ -94,16 +121,29 @@ impl Setting {
         let view = browser.settled(&flow);
         assert_eq!(view["status"], "awaiting_completion", "{view}");
         let code = view["completion"]["code"].as_str().unwrap();
-        self.platform.complete(&session, code, owner).expect(200).json()["connection"].clone()
+        self.platform
+            .complete(&session, code, owner)
+            .expect(200)
+            .json()["connection"]
+            .clone()
     }
 
     /// What the server has done so far.
     fn stats(&self) -> serde_json::Value {
-        Client::new().get(&format!("{}/control/stats", self.server.fact("origin")), &[]).json()
+        Client::new()
+            .get(
+                &format!("{}/control/stats", self.server.fact("origin")),
+                &[],
+            )
+            .json()
     }
 
     fn me(&self, connection: &str) -> keyport_tests::http::Answer {
-        self.platform.call("GET", &format!("/v1/connections/{connection}/proxy/me"), None)
+        self.platform.call(
+            "GET",
+            &format!("/v1/connections/{connection}/proxy/me"),
+            None,
+        )
     }
 }
 
@@ -117,14 +157,27 @@ fn a_real_oauth_server_is_connected_called_and_disconnected() {
 
     assert_eq!(setting.me(id).expect(200).json()["sub"], "ada");
     let path = format!("/v1/connections/{id}/credentials");
-    let token = setting.platform.get(&path)["access_token"].as_str().unwrap().to_owned();
+    let token = setting.platform.get(&path)["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
 
-    let answer = setting.platform.post(&format!("/v1/connections/{id}/disconnect"), &json!({})).expect(200).json();
+    let answer = setting
+        .platform
+        .post(&format!("/v1/connections/{id}/disconnect"), &json!({}))
+        .expect(200)
+        .json();
     assert_eq!(answer["revoked"], "yes", "{answer}");
     assert_eq!(answer["connection"]["state"], "disconnected");
-    assert_eq!(answer["connection"]["account"]["label"], "ada@oidc.keyport.test", "the row remembers whose it was");
+    assert_eq!(
+        answer["connection"]["account"]["label"], "ada@oidc.keyport.test",
+        "the row remembers whose it was"
+    );
     let bearer = format!("Bearer {token}");
-    let dead = Client::new().get(&format!("{}/me", setting.server.fact("origin")), &[("authorization", &bearer)]);
+    let dead = Client::new().get(
+        &format!("{}/me", setting.server.fact("origin")),
+        &[("authorization", &bearer)],
+    );
     assert_eq!(dead.status, 401, "the grant is dead at the server");
     assert_eq!(setting.me(id).expect(409).code(), "disconnected");
 }
@@ -142,7 +195,10 @@ fn an_expired_token_is_refreshed_once_and_the_rotated_one_is_used_next() {
         assert_eq!(setting.me(id).expect(200).json()["sub"], "ada");
     }
     let after = setting.stats();
-    assert!(after["refreshes"].as_u64().unwrap() >= before + 3, "{after}");
+    assert!(
+        after["refreshes"].as_u64().unwrap() >= before + 3,
+        "{after}"
+    );
     assert_eq!(after["errors"], 0, "{after}");
 }
 
@@ -159,8 +215,14 @@ fn many_callers_of_an_expired_token_cause_one_refresh() {
         }
     });
     let after = setting.stats();
-    assert_eq!(after["errors"], 0, "no reuse was seen by the server: {after}");
-    assert!(after["refreshes"].as_u64().unwrap() <= before + 2, "twelve callers, {before} → {after}");
+    assert_eq!(
+        after["errors"], 0,
+        "no reuse was seen by the server: {after}"
+    );
+    assert!(
+        after["refreshes"].as_u64().unwrap() <= before + 2,
+        "twelve callers, {before} → {after}"
+    );
 }
 
 #[test]
@@ -168,7 +230,10 @@ fn reactivating_signs_in_again_under_the_same_id_and_only_as_the_same_account() 
     let Some(setting) = setting(3600) else { return };
     let connection = setting.connect("owner-1", "ada", &json!({}));
     let id = connection["id"].as_str().unwrap();
-    setting.platform.post(&format!("/v1/connections/{id}/disconnect"), &json!({})).expect(200);
+    setting
+        .platform
+        .post(&format!("/v1/connections/{id}/disconnect"), &json!({}))
+        .expect(200);
 
     let (_, mut browser, flow, go) = setting.start("owner-1", &json!({ "connection_id": id }));
     let callback = setting.consent(&mut browser.client, &go, "grace");
@@ -209,11 +274,18 @@ fn a_callback_counts_once_and_only_in_the_browser_that_began() {
             let callback = callback.clone();
             running.push(scope.spawn(move || client.get(&callback, &[]).status));
         }
-        running.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        running
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect::<Vec<_>>()
     });
     assert!(answers.iter().any(|status| *status < 400), "{answers:?}");
     assert_eq!(browser.settled(&flow)["status"], "awaiting_completion");
-    assert_eq!(setting.stats()["grants"], before + 1, "one exchange for eight callbacks: {answers:?}");
+    assert_eq!(
+        setting.stats()["grants"],
+        before + 1,
+        "one exchange for eight callbacks: {answers:?}"
+    );
     let replayed = browser.client.get(&callback, &[]);
     assert_eq!(setting.stats()["grants"], before + 1, "{}", replayed.text());
 }
@@ -221,8 +293,13 @@ fn a_callback_counts_once_and_only_in_the_browser_that_began() {
 #[test]
 fn a_callback_from_another_issuer_or_on_another_configurations_path_ends_the_flow() {
     let Some(setting) = setting(3600) else { return };
-    let other = setting.platform.configure("oidc", &json!({ "client_id": "other" }));
-    for (right, wrong) in [("oidc.keyport.test", "evil.keyport.test"), (setting.configuration.as_str(), other.as_str())] {
+    let other = setting
+        .platform
+        .configure("oidc", &json!({ "client_id": "other" }));
+    for (right, wrong) in [
+        ("oidc.keyport.test", "evil.keyport.test"),
+        (setting.configuration.as_str(), other.as_str()),
+    ] {
         let (_, mut browser, flow, go) = setting.start("owner-1", &json!({}));
         let callback = setting.consent(&mut browser.client, &go, "ada");
         let forged = callback.replace(right, wrong);
@@ -246,12 +323,18 @@ fn a_completion_code_is_for_one_owner_and_one_time() {
     let view = browser.settled(&flow);
     let code = view["completion"]["code"].as_str().unwrap();
     let pending = setting.platform.get("/v1/connections?owner=owner-1")["items"][0].clone();
-    assert_eq!(pending["state"], "pending", "nothing is usable before the platform says whose it is");
+    assert_eq!(
+        pending["state"], "pending",
+        "nothing is usable before the platform says whose it is"
+    );
     assert!(setting.me(pending["id"].as_str().unwrap()).status >= 400);
 
     let wrong = setting.platform.complete(&session, code, "owner-2");
     assert!(wrong.status >= 400, "{}", wrong.text());
-    assert_eq!(setting.platform.get("/v1/connections?owner=owner-2")["items"], json!([]));
+    assert_eq!(
+        setting.platform.get("/v1/connections?owner=owner-2")["items"],
+        json!([])
+    );
 
     // A code that was shown to the wrong owner is burnt; the right one starts again.
     let connection = setting.connect("owner-1", "ada", &json!({}));

@@ -24,10 +24,18 @@ fn commands(document: &str) -> Vec<String> {
 /// Runs a command as the README writes it, with this build's binary and this test's ports and folder in place.
 fn run(command: &str, dev: &Dev) -> std::process::Output {
     let command = command
-        .replace("cargo run --release --", &binary::path().display().to_string())
+        .replace(
+            "cargo run --release --",
+            &binary::path().display().to_string(),
+        )
         .replace("http://localhost:4700", &dev.keyport)
         .replace(".keyport/", &format!("{}/", dev.folder().display()));
-    Command::new("bash").args(["-c", &command]).current_dir(repository()).env_remove("KEYPORT_TEST_NO_SKIP").output().unwrap()
+    Command::new("bash")
+        .args(["-c", &command])
+        .current_dir(repository())
+        .env_remove("KEYPORT_TEST_NO_SKIP")
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -61,7 +69,11 @@ fn the_readme_shows_the_two_commands_first_and_its_links_lead_somewhere() {
     assert_eq!(commands[0], "cargo run --release -- dev");
     assert_eq!(commands[1], "cargo test --workspace --locked");
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+    for target in text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
         if !target.contains("://") {
             assert!(repository().join(target).exists(), "{target} is not there");
         }
@@ -78,13 +90,21 @@ fn dev_prints_one_link_that_signs_in_and_leads_to_the_apps_page() {
     let (home, page) = browser.follow(&dev.link, entered, |_| true);
     page.expect(200);
     let managed = browser.get(&format!("{}manage", home), &[]);
-    let link = managed.header("location").expect("a link to the Apps page").to_owned();
+    let link = managed
+        .header("location")
+        .expect("a link to the Apps page")
+        .to_owned();
     assert!(link.starts_with(&dev.keyport), "{link}");
     let mut page = keyport_tests::browser::Browser::open(&link);
     let session = page.call("GET", "/page/session", None).expect(200).json();
     assert_eq!(session["owner"], "demo", "{session}");
     // A form on another site can't make the demo platform act.
-    let forged = browser.json("POST", &format!("{home}api/sessions"), &[("origin", "http://evil.example")], &serde_json::json!({}));
+    let forged = browser.json(
+        "POST",
+        &format!("{home}api/sessions"),
+        &[("origin", "http://evil.example")],
+        &serde_json::json!({}),
+    );
     assert_eq!(forged.status, 403);
     assert!(dev.stop(), "dev stops well");
 }

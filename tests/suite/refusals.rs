@@ -19,7 +19,12 @@ fn host() -> (Host, Platform) {
 #[track_caller]
 fn problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", answer.text());
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{}",
+        answer.text()
+    );
     let document = answer.json();
     assert_eq!(document["code"], code, "{document}");
     assert_eq!(document["status"], status, "{document}");
@@ -34,11 +39,22 @@ fn nothing_changed(platform: &Platform) {
 #[test]
 fn an_unknown_app_is_not_found() {
     let (_host, platform) = host();
-    problem(&platform.call("GET", "/v1/apps/no-such-app", None), 404, "unknown_app");
-    let configuration = platform.post("/v1/apps/no-such-app/configurations", &json!({ "client_id": "x" }));
+    problem(
+        &platform.call("GET", "/v1/apps/no-such-app", None),
+        404,
+        "unknown_app",
+    );
+    let configuration = platform.post(
+        "/v1/apps/no-such-app/configurations",
+        &json!({ "client_id": "x" }),
+    );
     problem(&configuration, 404, "unknown_app");
     let import = json!({ "owner": "o", "app": "no-such-app", "method": "x", "fields": {} });
-    problem(&platform.post("/v1/connections", &import), 404, "unknown_app");
+    problem(
+        &platform.post("/v1/connections", &import),
+        404,
+        "unknown_app",
+    );
     nothing_changed(&platform);
 }
 
@@ -47,16 +63,33 @@ fn a_malformed_body_is_refused_with_what_is_wrong_with_it() {
     let (host, platform) = host();
     let authorization = format!("Bearer {}", platform.key());
     let send = |body: &str| {
-        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-        Client::new().send("POST", &format!("{}/v1/sessions", host.url()), &headers, Some(body.as_bytes().to_vec()))
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        Client::new().send(
+            "POST",
+            &format!("{}/v1/sessions", host.url()),
+            &headers,
+            Some(body.as_bytes().to_vec()),
+        )
     };
     let broken = send("{\"owner\": ");
     assert_eq!(broken.status, 400, "{}", broken.text());
-    let unknown = send(r#"{"owner":"o","kind":"connect","origins":["http://127.0.0.1:9"],"ownr":1}"#);
+    let unknown =
+        send(r#"{"owner":"o","kind":"connect","origins":["http://127.0.0.1:9"],"ownr":1}"#);
     assert!(matches!(unknown.status, 400 | 422), "{}", unknown.text());
-    assert!(unknown.text().contains("ownr"), "it names the field: {}", unknown.text());
+    assert!(
+        unknown.text().contains("ownr"),
+        "it names the field: {}",
+        unknown.text()
+    );
     let wrong_kind = send(r#"{"owner":7,"kind":"connect"}"#);
-    assert!(matches!(wrong_kind.status, 400 | 422), "{}", wrong_kind.text());
+    assert!(
+        matches!(wrong_kind.status, 400 | 422),
+        "{}",
+        wrong_kind.text()
+    );
     let huge = send(&format!(r#"{{"owner":"{}"}}"#, "x".repeat(8 << 20)));
     assert_eq!(huge.status, 413, "{}", huge.text());
     for answer in [broken, unknown, wrong_kind, huge] {
@@ -71,10 +104,18 @@ fn a_session_link_works_once_and_a_closed_session_is_over() {
     let mut browser = Browser::open(&link);
     browser.call("GET", "/page/connections", None).expect(200);
     let (mut second, reused) = Browser::try_open(&link);
-    assert!(matches!(reused.status, 401 | 403 | 404 | 409 | 410), "{}", reused.text());
+    assert!(
+        matches!(reused.status, 401 | 403 | 404 | 409 | 410),
+        "{}",
+        reused.text()
+    );
     assert_eq!(second.call("GET", "/page/connections", None).status, 401);
     let (_, guessed) = Browser::try_open(&format!("{}x", link));
-    assert!(matches!(guessed.status, 401 | 403 | 404 | 409 | 410), "{}", guessed.text());
+    assert!(
+        matches!(guessed.status, 401 | 403 | 404 | 409 | 410),
+        "{}",
+        guessed.text()
+    );
 
     let closed = platform.call("DELETE", &format!("/v1/sessions/{session}"), None);
     assert!(closed.status < 300, "{}", closed.text());
@@ -84,12 +125,21 @@ fn a_session_link_works_once_and_a_closed_session_is_over() {
 #[test]
 fn a_callback_with_a_state_that_was_never_given_changes_nothing() {
     let (host, platform) = host();
-    let made = platform.post("/v1/apps/github/configurations", &json!({ "client_id": "c", "client_secret": "s3cr3t-value" }));
+    let made = platform.post(
+        "/v1/apps/github/configurations",
+        &json!({ "client_id": "c", "client_secret": "s3cr3t-value" }),
+    );
     let configuration = made.expect(201).json()["id"].as_str().unwrap().to_owned();
-    let url = format!("{}/oauth/callback/{configuration}?code=x&state=never-given", host.url());
+    let url = format!(
+        "{}/oauth/callback/{configuration}?code=x&state=never-given",
+        host.url()
+    );
     let answer = Client::new().get(&url, &[]);
     assert!(answer.status >= 400, "{}", answer.text());
-    assert!(!answer.text().contains("never-given"), "nothing of the request is echoed");
+    assert!(
+        !answer.text().contains("never-given"),
+        "nothing of the request is echoed"
+    );
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     nothing_changed(&platform);
@@ -102,7 +152,10 @@ fn a_typed_address_never_gets_the_operators_client_secret() {
     trap.set_nonblocking(true).unwrap();
     let evil = "https://gitlab.evil.example";
     let mut host = Host::start(Setup {
-        origins: BTreeMap::from([(evil.to_owned(), format!("http://{}", trap.local_addr().unwrap()))]),
+        origins: BTreeMap::from([(
+            evil.to_owned(),
+            format!("http://{}", trap.local_addr().unwrap()),
+        )]),
         ..Setup::default()
     });
     let platform = host.platform();
@@ -110,13 +163,32 @@ fn a_typed_address_never_gets_the_operators_client_secret() {
     platform.configure("gitlab", &client);
     let (_, link) = platform.session("owner-1", "manage", &json!({}));
     let mut browser = Browser::open(&link);
-    let app = browser.call("GET", "/page/apps/gitlab", None).expect(200).json();
-    let field = app["fields"].as_array().unwrap().iter().find(|field| field["default"].as_str().is_some_and(|text| text.contains("gitlab.com")));
-    let field = field.expect("the address can be typed")["id"].as_str().unwrap();
-    let method = app["methods"].as_array().unwrap().iter().find(|method| method["kind"] == "oauth2").unwrap();
+    let app = browser
+        .call("GET", "/page/apps/gitlab", None)
+        .expect(200)
+        .json();
+    let field = app["fields"].as_array().unwrap().iter().find(|field| {
+        field["default"]
+            .as_str()
+            .is_some_and(|text| text.contains("gitlab.com"))
+    });
+    let field = field.expect("the address can be typed")["id"]
+        .as_str()
+        .unwrap();
+    let method = app["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|method| method["kind"] == "oauth2")
+        .unwrap();
     let start = json!({ "app": "gitlab", "method": method["id"], "fields": { field: evil } });
     let refused = browser.call("POST", "/page/flows", Some(&start));
-    assert_eq!(refused.code(), "client_not_for_this_host", "{}", refused.text());
+    assert_eq!(
+        refused.code(),
+        "client_not_for_this_host",
+        "{}",
+        refused.text()
+    );
     assert!(trap.accept().is_err(), "nothing was sent there");
     nothing_changed(&platform);
 }
@@ -128,20 +200,38 @@ fn a_revoked_or_unknown_platform_key_is_refused() {
     let key = host.make_key("manage");
     let file = host.folder().join("keyport.toml").display().to_string();
     let list = keyport_tests::binary::run(&["key", "list", "--config", &file]);
-    let id = String::from_utf8(list.stdout).unwrap().split_whitespace().next().unwrap().to_owned();
+    let id = String::from_utf8(list.stdout)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
     host.start_again();
     let platform = Platform::new(host.url(), key);
     platform.get("/v1/apps");
     // The scope is the key's: it may manage, not read credentials.
-    assert!(matches!(platform.call("GET", "/v1/connections/con_x/credentials", None).status, 403 | 404));
+    assert!(matches!(
+        platform
+            .call("GET", "/v1/connections/con_x/credentials", None)
+            .status,
+        403 | 404
+    ));
     host.stop();
-    assert!(keyport_tests::binary::run(&["key", "revoke", &id, "--config", &file]).status.success());
+    assert!(
+        keyport_tests::binary::run(&["key", "revoke", &id, "--config", &file])
+            .status
+            .success()
+    );
     host.start_again();
     problem(&platform.call("GET", "/v1/apps", None), 401, "invalid_key");
     for stranger in ["kp_guess", "", "\u{7f}"] {
         let headers = [("authorization", format!("Bearer {stranger}"))];
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let sent = Client::new().try_send("GET", &format!("{}/v1/apps", host.url()), &headers, None);
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let sent =
+            Client::new().try_send("GET", &format!("{}/v1/apps", host.url()), &headers, None);
         assert!(sent.is_err() || sent.is_ok_and(|answer| matches!(answer.status, 400 | 401)));
     }
 }
@@ -158,20 +248,29 @@ fn an_upstream_that_hangs_ends_in_an_answer_and_not_in_a_connection() {
     });
     let platform = host.platform();
     let fields = json!({ "token": "dop_v1_0000000000000000000000000000000000000000" });
-    let import = json!({ "owner": "o", "app": "digitalocean", "method": "token", "fields": fields });
+    let import =
+        json!({ "owner": "o", "app": "digitalocean", "method": "token", "fields": fields });
     let answer = platform.post("/v1/connections", &import);
     assert!(answer.status >= 400, "{}", answer.text());
     assert!(!answer.json()["detail"].as_str().unwrap().is_empty());
     nothing_changed(&platform);
     // The host is well meanwhile.
-    assert_eq!(Client::new().get(&format!("{}/healthz", host.url()), &[]).status, 200);
+    assert_eq!(
+        Client::new()
+            .get(&format!("{}/healthz", host.url()), &[])
+            .status,
+        200
+    );
 }
 
 #[test]
 fn a_host_header_that_is_not_ours_is_misdirected() {
     let (host, platform) = host();
     let authorization = format!("Bearer {}", platform.key());
-    let headers = [("host", "evil.example"), ("authorization", authorization.as_str())];
+    let headers = [
+        ("host", "evil.example"),
+        ("authorization", authorization.as_str()),
+    ];
     for path in ["/v1/apps", "/apps", "/open", "/connect.js"] {
         let answer = Client::new().get(&format!("{}{path}", host.url()), &headers);
         assert_eq!(answer.status, 421, "{path}: {}", answer.text());
@@ -183,11 +282,23 @@ fn another_owners_connection_looks_like_none() {
     let (_host, platform) = host();
     let (_, link) = platform.session("owner-1", "manage", &json!({}));
     let mut browser = Browser::open(&link);
-    let none: Value = browser.call("GET", "/page/connections", None).expect(200).json();
+    let none: Value = browser
+        .call("GET", "/page/connections", None)
+        .expect(200)
+        .json();
     assert_eq!(none["items"], json!([]));
     for path in ["con_0000000000000000000000", "..%2Fapps", "con_%00"] {
-        let answer = browser.call("POST", &format!("/page/connections/{path}/test"), Some(&json!({})));
-        assert!(matches!(answer.status, 400 | 404), "{path}: {} {}", answer.status, answer.text());
+        let answer = browser.call(
+            "POST",
+            &format!("/page/connections/{path}/test"),
+            Some(&json!({})),
+        );
+        assert!(
+            matches!(answer.status, 400 | 404),
+            "{path}: {} {}",
+            answer.status,
+            answer.text()
+        );
     }
 }
 
@@ -198,11 +309,15 @@ fn a_foreign_page_can_not_use_the_cookie() {
     let mut browser = Browser::open(&link);
     let url = format!("{}/page/session", host.url());
     for origin in ["http://evil.example", "null", "http://localhost:1"] {
-        let answer = browser.client.send("DELETE", &url, &[("origin", origin)], None);
+        let answer = browser
+            .client
+            .send("DELETE", &url, &[("origin", origin)], None);
         assert_eq!(answer.status, 403, "{origin}: {}", answer.text());
     }
     browser.call("GET", "/page/session", None).expect(200);
     // The cookie is for pages: it opens nothing of the API.
-    let api = browser.client.get(&format!("{}/v1/connections", host.url()), &[]);
+    let api = browser
+        .client
+        .get(&format!("{}/v1/connections", host.url()), &[]);
     assert_eq!(api.status, 401, "{}", api.text());
 }

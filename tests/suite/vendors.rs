@@ -45,7 +45,8 @@ fn twilio() -> Vendor {
     const SID: &str = "AC0123456789abcdef0123456789abcdef";
     let encoded = {
         use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.encode(format!("{SID}:canary0twilio0secret0123456789ab"))
+        base64::engine::general_purpose::STANDARD
+            .encode(format!("{SID}:canary0twilio0secret0123456789ab"))
     };
     Vendor {
         app: "twilio",
@@ -59,7 +60,10 @@ fn twilio() -> Vendor {
         }),
         good: json!({ "account_sid": SID, "auth_token": "canary0twilio0secret0123456789ab" }),
         wrong: json!({ "account_sid": SID, "auth_token": "00000000000000000000000000000000" }),
-        call: ("/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef.json", "/sid"),
+        call: (
+            "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef.json",
+            "/sid",
+        ),
         action: ("list_messages", json!({}), ""),
     }
 }
@@ -79,23 +83,39 @@ fn connect(platform: &Platform, vendor: &Vendor, fields: &Value) -> (Value, Opti
     let (session, link) = platform.session("owner-1", "connect", &json!({ "apps": [vendor.app] }));
     let mut browser = Browser::open(&link);
     let form = json!({ "app": vendor.app, "method": vendor.method, "fields": fields });
-    let flow = browser.call("POST", "/page/connections", Some(&form)).expect(201).json();
+    let flow = browser
+        .call("POST", "/page/connections", Some(&form))
+        .expect(201)
+        .json();
     let flow = browser.settled(flow["id"].as_str().unwrap());
-    let Some(code) = flow["completion"]["code"].as_str() else { return (flow, None) };
-    let done = platform.complete(&session, code, "owner-1").expect(200).json();
+    let Some(code) = flow["completion"]["code"].as_str() else {
+        return (flow, None);
+    };
+    let done = platform
+        .complete(&session, code, "owner-1")
+        .expect(200)
+        .json();
     (flow, Some(done["connection"].clone()))
 }
 
 fn lives(platform: &Platform, vendor: &Vendor, id: &str) {
-    let report = platform.post(&format!("/v1/connections/{id}/test"), &json!({})).expect(200).json();
+    let report = platform
+        .post(&format!("/v1/connections/{id}/test"), &json!({}))
+        .expect(200)
+        .json();
     assert_eq!(report["ok"], true, "{report}");
     let (path, pointer) = vendor.call;
-    let answer = platform.call("GET", &format!("/v1/connections/{id}/proxy{path}"), None).expect(200).json();
+    let answer = platform
+        .call("GET", &format!("/v1/connections/{id}/proxy{path}"), None)
+        .expect(200)
+        .json();
     assert!(answer.pointer(pointer).is_some(), "{answer}");
 }
 
 fn by_its_own_description(vendor: &Vendor) {
-    let Some((host, platform, _peer)) = start(vendor) else { return };
+    let Some((host, platform, _peer)) = start(vendor) else {
+        return;
+    };
     let (flow, none) = connect(&platform, vendor, &vendor.wrong);
     assert!(none.is_none(), "a wrong key must not connect");
     assert_eq!(flow["status"], "failed", "{flow}");
@@ -106,12 +126,18 @@ fn by_its_own_description(vendor: &Vendor) {
     let (_, connection) = connect(&platform, vendor, &vendor.good);
     let connection = connection.expect("the right key connects");
     assert_eq!(connection["state"], "connected");
-    assert!(!connection["account"]["label"].as_str().unwrap().is_empty(), "{connection}");
+    assert!(
+        !connection["account"]["label"].as_str().unwrap().is_empty(),
+        "{connection}"
+    );
     let id = connection["id"].as_str().unwrap();
     lives(&platform, vendor, id);
     let (name, input, pointer) = &vendor.action;
     let path = format!("/v1/connections/{id}/actions/{name}");
-    let answer = platform.post(&path, &json!({ "input": input })).expect(200).json();
+    let answer = platform
+        .post(&path, &json!({ "input": input }))
+        .expect(200)
+        .json();
     assert!(answer["output"].pointer(pointer).is_some(), "{answer}");
     drop(host);
 }
@@ -129,7 +155,9 @@ fn twilio_connects_by_its_own_description() {
 #[test]
 fn a_connection_survives_a_restart_and_a_kill_right_after_it_was_acknowledged() {
     let vendor = digitalocean();
-    let Some((mut host, platform, _peer)) = start(&vendor) else { return };
+    let Some((mut host, platform, _peer)) = start(&vendor) else {
+        return;
+    };
     let (_, connection) = connect(&platform, &vendor, &vendor.good);
     let first = connection.unwrap()["id"].as_str().unwrap().to_owned();
     host.stop();
@@ -148,13 +176,19 @@ fn a_connection_survives_a_restart_and_a_kill_right_after_it_was_acknowledged() 
 #[test]
 fn details_are_tested_before_the_old_ones_go_and_existing_keys_can_be_imported() {
     let vendor = digitalocean();
-    let Some((_host, platform, _peer)) = start(&vendor) else { return };
+    let Some((_host, platform, _peer)) = start(&vendor) else {
+        return;
+    };
     let import = |fields: &Value| {
         let body = json!({ "owner": "owner-1", "app": vendor.app, "method": vendor.method, "fields": fields });
         platform.post("/v1/connections", &body)
     };
     let refused = import(&vendor.wrong);
-    assert!(matches!(refused.status, 409 | 422 | 424), "{}", refused.text());
+    assert!(
+        matches!(refused.status, 409 | 422 | 424),
+        "{}",
+        refused.text()
+    );
     assert_eq!(platform.get("/v1/connections")["items"], json!([]));
     let connection = import(&vendor.good).expect(201).json();
     let id = connection["id"].as_str().unwrap();
@@ -162,25 +196,42 @@ fn details_are_tested_before_the_old_ones_go_and_existing_keys_can_be_imported()
 
     let path = format!("/v1/connections/{id}/details");
     let report = platform.post(&path, &json!({ "fields": vendor.wrong }));
-    assert!(report.status >= 400 || report.json()["ok"] == false, "{}", report.text());
+    assert!(
+        report.status >= 400 || report.json()["ok"] == false,
+        "{}",
+        report.text()
+    );
     lives(&platform, &vendor, id);
-    platform.post(&path, &json!({ "fields": vendor.good })).expect(200);
+    platform
+        .post(&path, &json!({ "fields": vendor.good }))
+        .expect(200);
     lives(&platform, &vendor, id);
 }
 
 #[test]
 fn a_paused_connection_is_not_used_and_resuming_tests_it() {
     let vendor = digitalocean();
-    let Some((_host, platform, _peer)) = start(&vendor) else { return };
+    let Some((_host, platform, _peer)) = start(&vendor) else {
+        return;
+    };
     let (_, connection) = connect(&platform, &vendor, &vendor.good);
     let connection = connection.unwrap();
     let id = connection["id"].as_str().unwrap();
-    let paused = platform.post(&format!("/v1/connections/{id}/pause"), &json!({})).expect(200).json();
-    assert_eq!((&paused["enabled"], &paused["state"]), (&json!(false), &json!("connected")));
+    let paused = platform
+        .post(&format!("/v1/connections/{id}/pause"), &json!({}))
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&paused["enabled"], &paused["state"]),
+        (&json!(false), &json!("connected"))
+    );
     let (path, _) = vendor.call;
     let refused = platform.call("GET", &format!("/v1/connections/{id}/proxy{path}"), None);
     assert_eq!(refused.expect(409).code(), "paused");
-    let resumed = platform.post(&format!("/v1/connections/{id}/resume"), &json!({})).expect(200).json();
+    let resumed = platform
+        .post(&format!("/v1/connections/{id}/resume"), &json!({}))
+        .expect(200)
+        .json();
     assert_eq!(resumed["ok"], true, "{resumed}");
     lives(&platform, &vendor, id);
 }

@@ -131,7 +131,9 @@ impl Engine {
                 )
                 .await?;
             for head in page.heads {
-                let stored = record::read_head::<Event>(head)?;
+                let Some(stored) = record::read_listed::<Event>(head) else {
+                    continue;
+                };
                 if owner.is_none() || stored.clear.owner.as_deref() == owner {
                     items.push(view(stored.id(), &stored.clear));
                 }

@@ -16,16 +16,22 @@ const SECRET_PREFIX: &str = "kp_";
 const USED_STEP_MS: i64 = 60_000;
 
 impl Engine {
-    /// Makes a key. Its secret is in the answer and nowhere else.
+    /// Makes a key. Its secret is in the answer and nowhere else. A platform key gives no scope that it lacks itself: else
+    /// `manage` would be every scope.
     ///
     /// # Errors
     ///
-    /// When the name is empty or too long, no scope is given, or the store cannot be written.
+    /// When the name is empty or too long, no scope is given, the actor may not, or the store cannot be written.
     pub async fn create_key(
         &self,
+        actor: &Actor,
         name: &str,
         scopes: &[KeyScope],
     ) -> Result<CreatedKey, ConnectError> {
+        actor.require(KeyScope::Manage)?;
+        for scope in scopes {
+            actor.require(*scope)?;
+        }
         let name = self.check_name("name", name)?;
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
@@ -51,7 +57,7 @@ impl Engine {
         let at = record::record_id::<Key>(&Owner::keyport(), &id);
         self.commit(vec![
             record::put::<Key>(&at, Expect::Absent, &clear, Seal::Put(&sealed))?,
-            self.note(Note::by(&Actor::Host, "key.created").code(&id))?,
+            self.note(Note::by(actor, "key.created").code(&id))?,
         ])
         .await?;
         let number = id.strip_prefix(Key::PREFIX).unwrap_or_default();
@@ -109,8 +115,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
-    pub async fn list_keys(&self) -> Result<Vec<KeyView>, ConnectError> {
+    /// When the actor may not, or the store cannot be read.
+    pub async fn list_keys(&self, actor: &Actor) -> Result<Vec<KeyView>, ConnectError> {
+        actor.require(KeyScope::Manage)?;
         let keys = self.heads::<Key>(Some(&Owner::keyport())).await?;
         Ok(keys.iter().map(|key| view(key.id(), &key.clear)).collect())
     }
@@ -119,12 +126,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When there is no such key.
-    pub async fn revoke_key(&self, id: &str) -> Result<(), ConnectError> {
+    /// When there is no such key, or the actor may not.
+    pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<(), ConnectError> {
+        actor.require(KeyScope::Manage)?;
         let stored: Stored<Key> = self.load(id).await?;
         self.commit(vec![
             record::delete(&stored.id, Expect::Exists),
-            self.note(Note::by(&Actor::Host, "key.revoked").code(id))?,
+            self.note(Note::by(actor, "key.revoked").code(id))?,
         ])
         .await?;
         Ok(())

@@ -45,3 +45,5 @@ pub use catalogue::{AppSource, Catalogue, CatalogueError};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use engine::{Engine, EngineParts, Options};
 pub use error::ConnectError;
+/// What a proxied request and its answer carry: bytes or a stream.
+pub use keyport_egress::Body;

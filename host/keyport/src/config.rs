@@ -21,12 +21,28 @@ const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
     ("KEYPORT_LISTEN", &["listen"], Shape::Text),
     ("KEYPORT_BEHIND_PROXY", &["behind_proxy"], Shape::Bool),
     ("KEYPORT_DATA", &["data"], Shape::Text),
-    ("KEYPORT_TLS_CERTIFICATE", &["tls", "certificate"], Shape::Text),
+    (
+        "KEYPORT_TLS_CERTIFICATE",
+        &["tls", "certificate"],
+        Shape::Text,
+    ),
     ("KEYPORT_TLS_KEY", &["tls", "key"], Shape::Text),
     ("KEYPORT_ROOT_KEY_FILE", &["root_key", "file"], Shape::Text),
-    ("KEYPORT_ROOT_KEY_COMMAND", &["root_key", "command"], Shape::List),
-    ("KEYPORT_ALLOW_CIDRS", &["egress", "allow_cidrs"], Shape::List),
-    ("KEYPORT_EXTRA_ROOTS", &["egress", "extra_roots"], Shape::List),
+    (
+        "KEYPORT_ROOT_KEY_COMMAND",
+        &["root_key", "command"],
+        Shape::List,
+    ),
+    (
+        "KEYPORT_ALLOW_CIDRS",
+        &["egress", "allow_cidrs"],
+        Shape::List,
+    ),
+    (
+        "KEYPORT_EXTRA_ROOTS",
+        &["egress", "extra_roots"],
+        Shape::List,
+    ),
     ("KEYPORT_APPS", &["apps"], Shape::List),
     ("KEYPORT_LOG_FORMAT", &["log", "format"], Shape::Text),
     ("KEYPORT_LOG_LEVEL", &["log", "level"], Shape::Text),
@@ -35,7 +51,12 @@ const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
 /// The root key itself, base64; read by [`crate::wiring`] and never put into the table, which errors may quote.
 pub const ROOT_KEY_VARIABLE: &str = "KEYPORT_ROOT_KEY";
 /// Variables of this family that other programs read: the build, the command line and the tests.
-const NOT_OURS: &[&str] = &[ROOT_KEY_VARIABLE, "KEYPORT_COMPONENTS", "KEYPORT_CONFIG", "KEYPORT_PROOF"];
+const NOT_OURS: &[&str] = &[
+    ROOT_KEY_VARIABLE,
+    "KEYPORT_COMPONENTS",
+    "KEYPORT_CONFIG",
+    "KEYPORT_PROOF",
+];
 const NOT_OURS_PREFIX: &str = "KEYPORT_TEST_";
 
 #[derive(Clone, Copy)]
@@ -137,7 +158,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not there or not readable.
-    #[error("can't read the configuration file {path}: {source}; check the path given with --config")]
+    #[error(
+        "can't read the configuration file {path}: {source}; check the path given with --config"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -197,10 +220,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     let url = &config.public_url;
     let refuse = |what: &str| Err(ConfigError::Meaning(what.to_owned()));
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return refuse("`public_url` must be an http or https address such as https://connect.example.com");
+        return refuse(
+            "`public_url` must be an http or https address such as https://connect.example.com",
+        );
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return refuse("`public_url` must be an origin only; remove what stands after the host and port");
+        return refuse(
+            "`public_url` must be an origin only; remove what stands after the host and port",
+        );
     }
     if config.root_key.file.is_some() && config.root_key.command.is_some() {
         return refuse("`root_key` names both a file and a command; keep one");
@@ -209,12 +236,19 @@ fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn read_file(path: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    text.parse::<Table>().map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.parse::<Table>().map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
 }
 
-fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> Result<Table, ConfigError> {
+fn from_environment(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Table, ConfigError> {
     let mut table = Table::new();
     for (name, text) in environment {
         let ours = name.starts_with("KEYPORT_")
@@ -223,15 +257,24 @@ fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> 
         if !ours {
             continue;
         }
-        let Some((known, place, shape)) = ENVIRONMENT.iter().find(|(known, ..)| *known == name) else {
-            return Err(ConfigError::UnknownVariable { hint: suggestion(&name), name });
+        let Some((known, place, shape)) = ENVIRONMENT.iter().find(|(known, ..)| *known == name)
+        else {
+            return Err(ConfigError::UnknownVariable {
+                hint: suggestion(&name),
+                name,
+            });
         };
         let value = match shape {
             Shape::Text => Value::String(text),
-            Shape::Bool => Value::Boolean(text.parse().map_err(|_| ConfigError::NotBool { name: known })?),
-            Shape::List => {
-                Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect())
-            }
+            Shape::Bool => Value::Boolean(
+                text.parse()
+                    .map_err(|_| ConfigError::NotBool { name: known })?,
+            ),
+            Shape::List => Value::Array(
+                text.split(',')
+                    .map(|item| Value::String(item.trim().to_owned()))
+                    .collect(),
+            ),
         };
         put(&mut table, place, value);
     }
@@ -257,7 +300,9 @@ pub fn put(table: &mut Table, place: &[&str], value: Value) {
             table.insert((*name).to_owned(), value);
         }
         [name, rest @ ..] => {
-            let inner = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+            let inner = table
+                .entry(*name)
+                .or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(inner) = inner {
                 put(inner, rest, value);
             }
@@ -284,13 +329,18 @@ mod tests {
         text.parse().unwrap()
     }
 
-    const COMPLETE: &str = "public_url = 'https://keyport.example'\nlisten = '127.0.0.1:1'\ndata = '/tmp/x'";
+    const COMPLETE: &str =
+        "public_url = 'https://keyport.example'\nlisten = '127.0.0.1:1'\ndata = '/tmp/x'";
 
     #[test]
     fn flags_win_over_the_environment_and_the_environment_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keyport.toml");
-        std::fs::write(&file, format!("{COMPLETE}\n[log]\nlevel = 'file'\nformat = 'json'")).unwrap();
+        std::fs::write(
+            &file,
+            format!("{COMPLETE}\n[log]\nlevel = 'file'\nformat = 'json'"),
+        )
+        .unwrap();
         let environment = vec![
             ("KEYPORT_LOG_LEVEL".to_owned(), "environment".to_owned()),
             ("KEYPORT_DATA".to_owned(), "/environment".to_owned()),
@@ -304,7 +354,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let error = read(None, vec![], flags(&format!("{COMPLETE}\nbehind_proxi = true"))).unwrap_err();
+        let error = read(
+            None,
+            vec![],
+            flags(&format!("{COMPLETE}\nbehind_proxi = true")),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("behind_proxi"), "{error}");
     }
 
@@ -312,7 +367,12 @@ mod tests {
     fn an_unknown_variable_is_an_error_with_a_suggestion() {
         let environment = vec![("KEYPORT_BEHIND_PROXI".to_owned(), "true".to_owned())];
         let error = read(None, environment, flags(COMPLETE)).unwrap_err();
-        assert!(error.to_string().contains("did you mean KEYPORT_BEHIND_PROXY?"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("did you mean KEYPORT_BEHIND_PROXY?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -326,6 +386,11 @@ mod tests {
     #[test]
     fn two_sources_of_the_root_key_are_one_too_many() {
         let text = format!("{COMPLETE}\n[root_key]\nfile = 'a'\ncommand = ['b']");
-        assert!(read(None, vec![], flags(&text)).unwrap_err().to_string().contains("keep one"));
+        assert!(
+            read(None, vec![], flags(&text))
+                .unwrap_err()
+                .to_string()
+                .contains("keep one")
+        );
     }
 }

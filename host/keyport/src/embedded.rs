@@ -25,5 +25,8 @@ pub fn apps() -> &'static [EmbeddedApp] {
 
 /// A component by its name: `rest`, or a folder of `providers/`.
 pub fn component(name: &str) -> Option<&'static [u8]> {
-    table::COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    table::COMPONENTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, bytes)| *bytes)
 }

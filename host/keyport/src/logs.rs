@@ -16,13 +16,18 @@ pub fn start(settings: &LogSettings) {
         Ok(filter) => (filter, false),
         Err(_) => (EnvFilter::new(DEFAULT), true),
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start, as in tests, keeps the first.
     let _ = match settings.format {
         LogFormat::Json => lines.json().try_init(),
         LogFormat::Text => lines.with_target(false).try_init(),
     };
     if unreadable {
-        tracing::warn!(filter = wanted, "the log filter can't be read and is ignored; write one such as `info` or `warn,keyport=debug`");
+        tracing::warn!(
+            filter = wanted,
+            "the log filter can't be read and is ignored; write one such as `info` or `warn,keyport=debug`"
+        );
     }
 }

@@ -24,7 +24,12 @@ use clap::{Parser, Subcommand};
 
 /// Connect people's app accounts to your platform.
 #[derive(Parser)]
-#[command(name = "keyport", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    name = "keyport",
+    version,
+    propagate_version = true,
+    max_term_width = 110
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -63,5 +68,9 @@ fn main() -> ExitCode {
 }
 
 fn with_runtime(work: impl Future<Output = command::Outcome>) -> command::Outcome {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(command::Failure::Runtime)?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(command::Failure::Runtime)?
+        .block_on(work)
 }

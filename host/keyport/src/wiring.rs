@@ -80,14 +80,32 @@ pub async fn host(config: &Config) -> Result<Host, WiringError> {
     private_folder(&config.data)?;
     let store = open_store(config.data.join("store")).await?;
     let vault = Vault::open(Arc::new(store), root).await?;
-    let egress = Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
-    let origins = egress.origins().iter().map(|one| (origin(&one.from), origin(&one.to))).collect();
-    let plugins =
-        PluginHost::new(PluginConfig { cache_dir: Some(config.data.join("compiled")), ..PluginConfig::default() })?;
+    let egress =
+        Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
+    let origins = egress
+        .origins()
+        .iter()
+        .map(|one| (origin(&one.from), origin(&one.to)))
+        .collect();
+    let plugins = PluginHost::new(PluginConfig {
+        cache_dir: Some(config.data.join("compiled")),
+        ..PluginConfig::default()
+    })?;
     let catalogue = catalogue(&config.apps)?;
     let apps = catalogue.len();
-    let engine = Engine::new(EngineParts::new(vault, egress, plugins, catalogue, config.public_url.clone())).await?;
-    Ok(Host { engine, origins, apps })
+    let engine = Engine::new(EngineParts::new(
+        vault,
+        egress,
+        plugins,
+        catalogue,
+        config.public_url.clone(),
+    ))
+    .await?;
+    Ok(Host {
+        engine,
+        origins,
+        apps,
+    })
 }
 
 /// Opening recovers what a crash left, which may take a while; it has a thread where it may block.
@@ -100,7 +118,12 @@ async fn open_store(folder: PathBuf) -> Result<SledStore, WiringError> {
 
 /// Binds, or says what is in the way.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address: address.to_string(), source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Failure::Listen {
+            address: address.to_string(),
+            source,
+        })
 }
 
 /// Ends when the process is told to stop.
@@ -138,20 +161,36 @@ fn root_key(config: &Config) -> Result<RootKey, WiringError> {
 
 fn egress(config: &Config) -> Result<EgressConfig, WiringError> {
     let wrong = |what: String| WiringError::Egress(what);
-    let origins = Origins::parse(config.origins.iter().map(|(from, to)| (from.as_str(), to.as_str())))
-        .map_err(|error| wrong(error.to_string()))?;
+    let origins = Origins::parse(
+        config
+            .origins
+            .iter()
+            .map(|(from, to)| (from.as_str(), to.as_str())),
+    )
+    .map_err(|error| wrong(error.to_string()))?;
     let mut allow_cidrs = Vec::new();
     for text in &config.egress.allow_cidrs {
         let parsed = text.parse().map_err(|_| {
-            wrong(format!("`{text}` in egress.allow_cidrs is not a network; write one such as 10.1.0.0/16"))
+            wrong(format!(
+                "`{text}` in egress.allow_cidrs is not a network; write one such as 10.1.0.0/16"
+            ))
         })?;
         allow_cidrs.push(parsed);
     }
     let mut extra_roots_pem = Vec::new();
     for path in &config.egress.extra_roots {
-        extra_roots_pem.push(std::fs::read(path).map_err(|source| WiringError::File { path: path.clone(), source })?);
+        extra_roots_pem.push(std::fs::read(path).map_err(|source| WiringError::File {
+            path: path.clone(),
+            source,
+        })?);
     }
-    Ok(EgressConfig { origins, allow_cidrs, extra_roots_pem, own_addresses: vec![config.listen], ..EgressConfig::default() })
+    Ok(EgressConfig {
+        origins,
+        allow_cidrs,
+        extra_roots_pem,
+        own_addresses: vec![config.listen],
+        ..EgressConfig::default()
+    })
 }
 
 /// The apps of the binary, and those of the operator's folders.
@@ -163,7 +202,10 @@ fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
 pub fn manifests(folders: &[PathBuf]) -> Result<Vec<Manifest>, WiringError> {
     let read = |source: AppSource| {
         keyport_manifest::parse(&source.origin, &source.manifest_yaml).map_err(|_| {
-            WiringError::Apps(format!("{} has errors; `keyport validate` shows them", source.origin))
+            WiringError::Apps(format!(
+                "{} has errors; `keyport validate` shows them",
+                source.origin
+            ))
         })
     };
     sources(folders)?.into_iter().map(read).collect()
@@ -176,7 +218,9 @@ fn sources(folders: &[PathBuf]) -> Result<Vec<AppSource>, WiringError> {
         sources.push(AppSource {
             origin: format!("{} (built in)", app.id),
             manifest_yaml: app.manifest.to_owned(),
-            logo_svg: app.logo.map(|logo| bytes::Bytes::from_static(logo.as_bytes())),
+            logo_svg: app
+                .logo
+                .map(|logo| bytes::Bytes::from_static(logo.as_bytes())),
             component: embedded_component(app.component, app.id)?,
         });
     }
@@ -193,7 +237,10 @@ pub fn app_folders(folder: &Path) -> Result<Vec<PathBuf>, WiringError> {
     if folder.join("manifest.yaml").is_file() {
         return Ok(vec![folder.to_owned()]);
     }
-    let file = |source| WiringError::File { path: folder.to_owned(), source };
+    let file = |source| WiringError::File {
+        path: folder.to_owned(),
+        source,
+    };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(file)? {
         let path = entry.map_err(file)?.path();
@@ -213,24 +260,39 @@ pub fn app_folders(folder: &Path) -> Result<Vec<PathBuf>, WiringError> {
 
 fn app_source(folder: &Path) -> Result<AppSource, WiringError> {
     let path = folder.join("manifest.yaml");
-    let manifest_yaml = std::fs::read_to_string(&path).map_err(|source| WiringError::File { path: path.clone(), source })?;
+    let manifest_yaml = std::fs::read_to_string(&path).map_err(|source| WiringError::File {
+        path: path.clone(),
+        source,
+    })?;
     let origin = path.display().to_string();
     // A manifest that can't be read names no component; the catalogue then says what is wrong with it.
     let component = match keyport_manifest::parse(&origin, &manifest_yaml) {
         Ok(manifest) => component(folder, &manifest.component)?,
         Err(_) => Arc::from(Vec::new()),
     };
-    let logo_svg = std::fs::read(folder.join("logo.svg")).ok().map(bytes::Bytes::from);
-    Ok(AppSource { origin, manifest_yaml, logo_svg, component })
+    let logo_svg = std::fs::read(folder.join("logo.svg"))
+        .ok()
+        .map(bytes::Bytes::from);
+    Ok(AppSource {
+        origin,
+        manifest_yaml,
+        logo_svg,
+        component,
+    })
 }
 
 fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringError> {
     let path = match component {
         Component::Rest => return embedded_component("rest", &folder.display().to_string()),
-        Component::Provider(name) => return embedded_component(name, &folder.display().to_string()),
+        Component::Provider(name) => {
+            return embedded_component(name, &folder.display().to_string());
+        }
         Component::Path(path) => folder.join(path),
     };
-    let file = |source| WiringError::File { path: path.clone(), source };
+    let file = |source| WiringError::File {
+        path: path.clone(),
+        source,
+    };
     let mut bytes = Vec::new();
     std::fs::File::open(&path)
         .map_err(file)?
@@ -238,7 +300,10 @@ fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringEr
         .read_to_end(&mut bytes)
         .map_err(file)?;
     if bytes.len() as u64 > COMPONENT_MAX_BYTES {
-        return Err(WiringError::Apps(format!("{} is larger than 64 MiB", path.display())));
+        return Err(WiringError::Apps(format!(
+            "{} is larger than 64 MiB",
+            path.display()
+        )));
     }
     Ok(Arc::from(bytes))
 }
@@ -251,7 +316,10 @@ fn embedded_component(name: &str, app: &str) -> Result<Arc<[u8]>, WiringError> {
 
 /// A folder that only its owner can enter.
 pub fn private_folder(path: &Path) -> Result<(), WiringError> {
-    let file = |source| WiringError::File { path: path.to_owned(), source };
+    let file = |source| WiringError::File {
+        path: path.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(path).map_err(file)?;
     #[cfg(unix)]
     {

@@ -3,7 +3,10 @@
 //! Each call gets a store of its own and drops it: nothing of one call can be seen by another, and a call that was cut off
 //! in the middle leaves nothing behind that is used again.
 
-#![expect(clippy::result_large_err, reason = "an error is made at most once per call; a box would be in every caller's way")]
+#![expect(
+    clippy::result_large_err,
+    reason = "an error is made at most once per call; a box would be in every caller's way"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,9 @@ use tokio::time::Instant;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-use crate::bindings::exports::keyport::provider::{actions, connection, exchange, lifecycle, triggers};
+use crate::bindings::exports::keyport::provider::{
+    actions, connection, exchange, lifecycle, triggers,
+};
 use crate::bindings::keyport::provider::types;
 use crate::call::{Call, Exports, Page};
 use crate::error::{CallError, Failure};
@@ -65,17 +70,24 @@ impl LoadedApp {
     pub async fn check(&self, mut call: Call) -> Result<Account, CallError> {
         call.read_only = true;
         let account = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                let guest = self.0.connection.load(&mut *store, instance)?;
-                guest.call_check(store).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    let guest = self.0.connection.load(&mut *store, instance)?;
+                    guest.call_check(store).await
+                },
+            )
             .await?
             .map_err(failure)?;
         if account.id.is_empty() || account.label.is_empty() {
             return Err(self.bad_answer("the account has no id or no label"));
         }
         let extra = self.json(&account.extra, "the account's extra is not JSON")?;
-        Ok(Account { id: account.id, label: account.label, extra })
+        Ok(Account {
+            id: account.id,
+            label: account.label,
+            extra,
+        })
     }
 
     /// Runs an action.
@@ -83,13 +95,20 @@ impl LoadedApp {
     /// # Errors
     /// As [`check`](Self::check), and where the component has no actions.
     pub async fn action(&self, call: Call, name: &str, input: &Value) -> Result<Value, CallError> {
-        let indices = self.0.actions.as_ref().ok_or_else(|| self.no_such("actions"))?;
+        let indices = self
+            .0
+            .actions
+            .as_ref()
+            .ok_or_else(|| self.no_such("actions"))?;
         let input = input.to_string();
         let output = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                let guest = indices.load(&mut *store, instance)?;
-                guest.call_run(store, name, &input).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    let guest = indices.load(&mut *store, instance)?;
+                    guest.call_run(store, name, &input).await
+                },
+            )
             .await?
             .map_err(failure)?;
         self.json(&output, "the action's output is not JSON")
@@ -106,19 +125,35 @@ impl LoadedApp {
         input: &Value,
         cursor: Option<&Value>,
     ) -> Result<Page, CallError> {
-        let indices = self.0.triggers.as_ref().ok_or_else(|| self.no_such("triggers"))?;
+        let indices = self
+            .0
+            .triggers
+            .as_ref()
+            .ok_or_else(|| self.no_such("triggers"))?;
         let input = input.to_string();
         let cursor = cursor.map(Value::to_string);
         let page = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                let guest = indices.load(&mut *store, instance)?;
-                guest.call_poll(store, trigger, &input, cursor.as_ref()).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    let guest = indices.load(&mut *store, instance)?;
+                    guest
+                        .call_poll(store, trigger, &input, cursor.as_ref())
+                        .await
+                },
+            )
             .await?
             .map_err(failure)?;
-        let events: Result<Vec<Value>, CallError> =
-            page.events.iter().map(|event| self.json(event, "an event is not JSON")).collect();
-        Ok(Page { events: events?, cursor: self.json(&page.cursor, "the cursor is not JSON")?, more: page.more })
+        let events: Result<Vec<Value>, CallError> = page
+            .events
+            .iter()
+            .map(|event| self.json(event, "an event is not JSON"))
+            .collect();
+        Ok(Page {
+            events: events?,
+            cursor: self.json(&page.cursor, "the cursor is not JSON")?,
+            more: page.more,
+        })
     }
 
     /// The component's code after connecting: an object of public captures.
@@ -126,11 +161,21 @@ impl LoadedApp {
     /// # Errors
     /// As [`check`](Self::check), and where the component has no such code.
     pub async fn connected(&self, call: Call) -> Result<Value, CallError> {
-        let indices = self.0.lifecycle.as_ref().ok_or_else(|| self.no_such("lifecycle"))?;
+        let indices = self
+            .0
+            .lifecycle
+            .as_ref()
+            .ok_or_else(|| self.no_such("lifecycle"))?;
         let output = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                indices.load(&mut *store, instance)?.call_connected(store).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    indices
+                        .load(&mut *store, instance)?
+                        .call_connected(store)
+                        .await
+                },
+            )
             .await?
             .map_err(failure)?;
         self.json(&output, "the answer to connected is not JSON")
@@ -141,11 +186,21 @@ impl LoadedApp {
     /// # Errors
     /// As [`check`](Self::check), and where the component has no such code.
     pub async fn disconnecting(&self, call: Call) -> Result<Value, CallError> {
-        let indices = self.0.lifecycle.as_ref().ok_or_else(|| self.no_such("lifecycle"))?;
+        let indices = self
+            .0
+            .lifecycle
+            .as_ref()
+            .ok_or_else(|| self.no_such("lifecycle"))?;
         let output = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                indices.load(&mut *store, instance)?.call_disconnecting(store).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    indices
+                        .load(&mut *store, instance)?
+                        .call_disconnecting(store)
+                        .await
+                },
+            )
             .await?
             .map_err(failure)?;
         self.json(&output, "the answer to disconnecting is not JSON")
@@ -155,13 +210,28 @@ impl LoadedApp {
     ///
     /// # Errors
     /// As [`check`](Self::check), and where the component has no such code.
-    pub async fn exchange(&self, call: Call, step: &str, input: &Value) -> Result<Value, CallError> {
-        let indices = self.0.exchange.as_ref().ok_or_else(|| self.no_such("exchange"))?;
+    pub async fn exchange(
+        &self,
+        call: Call,
+        step: &str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
+        let indices = self
+            .0
+            .exchange
+            .as_ref()
+            .ok_or_else(|| self.no_such("exchange"))?;
         let input = input.to_string();
         let output = self
-            .run(call, async |store: &mut Store<State>, instance: &Instance| {
-                indices.load(&mut *store, instance)?.call_run(store, step, &input).await
-            })
+            .run(
+                call,
+                async |store: &mut Store<State>, instance: &Instance| {
+                    indices
+                        .load(&mut *store, instance)?
+                        .call_run(store, step, &input)
+                        .await
+                },
+            )
             .await?
             .map_err(failure)?;
         self.json(&output, "the answer of the sign-in step is not JSON")
@@ -178,10 +248,20 @@ impl LoadedApp {
         if call.read_only && call.pass.methods == keyport_egress::Methods::Any {
             call.pass.methods = keyport_egress::Methods::ReadOnly;
         }
-        call.pass.limits.request_body = call.pass.limits.request_body.min(self.0.limits.request_bytes);
-        call.pass.limits.response_body = call.pass.limits.response_body.min(self.0.limits.response_bytes);
+        call.pass.limits.request_body = call
+            .pass
+            .limits
+            .request_body
+            .min(self.0.limits.request_bytes);
+        call.pass.limits.response_body = call
+            .pass
+            .limits
+            .response_body
+            .min(self.0.limits.response_bytes);
         let permit = tokio::time::timeout_at(end, self.0.permits.acquire()).await;
-        let _permit = permit.map_err(|_| CallError::Busy)?.map_err(|_| CallError::Busy)?;
+        let _permit = permit
+            .map_err(|_| CallError::Busy)?
+            .map_err(|_| CallError::Busy)?;
         let mut store = store(&self.0.engine, &self.0.app, call, self.0.limits);
         let work = async {
             let instance = self.0.pre.instantiate_async(&mut store).await?;
@@ -202,36 +282,55 @@ impl LoadedApp {
         }
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return match trap {
-                Trap::StackOverflow => CallError::Limit { app, limit: "stack" },
-                trap => CallError::Trap { app, detail: trap.to_string() },
+                Trap::StackOverflow => CallError::Limit {
+                    app,
+                    limit: "stack",
+                },
+                trap => CallError::Trap {
+                    app,
+                    detail: trap.to_string(),
+                },
             };
         }
         // wasmtime gives no type to these; their first line is its own text, never the guest's.
         let text = error.root_cause().to_string();
         let limit = if text.contains("fuel allocated for hostcalls") {
             "bytes per host call"
-        } else if text.contains("handle limit exceeded") || text.contains("table has no free keys") {
+        } else if text.contains("handle limit exceeded") || text.contains("table has no free keys")
+        {
             "handles"
         } else if text.contains("maximum") && text.contains("random") {
             "random bytes"
         } else {
             tracing::debug!(app, error = %text, "a component call failed in the engine");
-            return CallError::Trap { app, detail: first_line(&text) };
+            return CallError::Trap {
+                app,
+                detail: first_line(&text),
+            };
         };
         CallError::Limit { app, limit }
     }
 
     fn timed_out(&self, time: Duration) -> CallError {
         let after_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        CallError::Timeout { app: self.0.app.clone(), after_ms }
+        CallError::Timeout {
+            app: self.0.app.clone(),
+            after_ms,
+        }
     }
 
     fn no_such(&self, interface: &'static str) -> CallError {
-        CallError::NoSuchExport { app: self.0.app.clone(), interface }
+        CallError::NoSuchExport {
+            app: self.0.app.clone(),
+            interface,
+        }
     }
 
     fn bad_answer(&self, why: &'static str) -> CallError {
-        CallError::BadAnswer { app: self.0.app.clone(), why }
+        CallError::BadAnswer {
+            app: self.0.app.clone(),
+            why,
+        }
     }
 
     fn json(&self, text: &str, why: &'static str) -> Result<Value, CallError> {
@@ -249,15 +348,27 @@ pub(crate) fn store(engine: &Engine, app: &str, call: Call, limits: CallLimits) 
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
-        state.ticks_left = state.ticks_left.checked_sub(1).ok_or(OverLimit("cpu time"))?;
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        state.ticks_left = state
+            .ticks_left
+            .checked_sub(1)
+            .ok_or(OverLimit("cpu time"))?;
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
     });
     store
 }
 
 /// At most 200 characters of the first line, without control characters.
 pub(crate) fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect()
 }
 
 fn failure(failure: types::Failure) -> CallError {

@@ -8,7 +8,6 @@
 //!
 //! Left out: cleaning up. Old files are small next to a disk, and the folder may be emptied at any time.
 
-
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
@@ -32,7 +31,10 @@ pub struct Cache {
 impl Cache {
     /// Opens or makes the folder.
     pub fn open(dir: PathBuf, engine: &Engine) -> Result<Self, PluginError> {
-        let wrong = |why: String| PluginError::Cache { folder: dir.display().to_string(), why };
+        let wrong = |why: String| PluginError::Cache {
+            folder: dir.display().to_string(),
+            why,
+        };
         make_private(&dir).map_err(|error| wrong(error.to_string()))?;
         if !is_private(&dir).map_err(|error| wrong(error.to_string()))? {
             return Err(wrong("others than its owner may write to it or read it; run `chmod 700` on it, or name another".to_owned()));
@@ -44,7 +46,8 @@ impl Cache {
     }
 
     fn path(&self, component_sha256: &str) -> PathBuf {
-        self.dir.join(format!("{component_sha256}-{}.cwasm", self.engine))
+        self.dir
+            .join(format!("{component_sha256}-{}.cwasm", self.engine))
     }
 
     /// The compiled component, if there is one that holds.
@@ -71,7 +74,11 @@ impl Cache {
         }
     }
 
-    fn write(&self, component_sha256: &str, component: &Component) -> Result<(), Box<dyn std::error::Error>> {
+    fn write(
+        &self,
+        component_sha256: &str,
+        component: &Component,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         let code = component.serialize()?;
         let path = self.path(component_sha256);
         let unfinished = path.with_extension(format!("{}.part", std::process::id()));
@@ -95,7 +102,10 @@ impl Cache {
 #[cfg(unix)]
 fn make_private(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 #[cfg(not(unix))]
@@ -170,7 +180,10 @@ mod tests {
         let open = dir.path().join("open");
         fs::create_dir(&open).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(matches!(Cache::open(open, &engine), Err(PluginError::Cache { .. })));
+        assert!(matches!(
+            Cache::open(open, &engine),
+            Err(PluginError::Cache { .. })
+        ));
 
         let cache = Cache::open(dir.path().join("own"), &engine).unwrap();
         cache.put("abc", &empty_component(&engine));

@@ -23,7 +23,9 @@ pub enum PluginError {
         why: String,
     },
     /// It imports what the host does not give.
-    #[error("{app}: the component imports something that the host does not provide: {why}; build it against wit/ of this version")]
+    #[error(
+        "{app}: the component imports something that the host does not provide: {why}; build it against wit/ of this version"
+    )]
     Import {
         /// The app.
         app: String,
@@ -31,7 +33,9 @@ pub enum PluginError {
         why: String,
     },
     /// An export is missing, or has another shape than the contract's.
-    #[error("{app}: the component's export {interface} is missing or not of this version of the contract: {why}")]
+    #[error(
+        "{app}: the component's export {interface} is missing or not of this version of the contract: {why}"
+    )]
     Export {
         /// The app.
         app: String,

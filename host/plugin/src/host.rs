@@ -10,7 +10,9 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::app::{Loaded, LoadedApp, first_line};
-use crate::bindings::exports::keyport::provider::{actions, connection, exchange, lifecycle, triggers};
+use crate::bindings::exports::keyport::provider::{
+    actions, connection, exchange, lifecycle, triggers,
+};
 use crate::cache::Cache;
 use crate::error::PluginError;
 use crate::limits::CallLimits;
@@ -31,7 +33,11 @@ pub struct PluginConfig {
 impl Default for PluginConfig {
     /// 64 calls at a time: with 4 GiB of reserved address space each, 256 GiB of the 128 TiB there are.
     fn default() -> Self {
-        Self { cache_dir: None, max_concurrent: 64, limits: CallLimits::default() }
+        Self {
+            cache_dir: None,
+            max_concurrent: 64,
+            limits: CallLimits::default(),
+        }
     }
 }
 
@@ -57,8 +63,12 @@ impl PluginHost {
     pub fn new(config: PluginConfig) -> Result<Self, PluginError> {
         let calls = config.max_concurrent.max(1);
         let engine = crate::engine::start(calls, &config.limits)?;
-        let linker = crate::imports::linker(&engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
-        let cache = config.cache_dir.map(|dir| Cache::open(dir, &engine)).transpose()?;
+        let linker = crate::imports::linker(&engine)
+            .map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let cache = config
+            .cache_dir
+            .map(|dir| Cache::open(dir, &engine))
+            .transpose()?;
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
@@ -77,24 +87,49 @@ impl PluginHost {
     pub async fn load(&self, app: &str, wasm: &[u8]) -> Result<LoadedApp, PluginError> {
         let sha256 = hex(&Sha256::digest(wasm));
         let component = self.compiled(app, wasm, &sha256).await?;
-        let pre = self
-            .0
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| PluginError::Import { app: app.to_owned(), why: first_line(&format!("{error:#}")) })?;
+        let pre =
+            self.0
+                .linker
+                .instantiate_pre(&component)
+                .map_err(|error| PluginError::Import {
+                    app: app.to_owned(),
+                    why: first_line(&format!("{error:#}")),
+                })?;
         let loaded = LoadedApp(Arc::new(Loaded {
             app: app.to_owned(),
             sha256,
             engine: self.0.engine.clone(),
-            connection: connection::GuestIndices::new(&pre).map_err(|error| PluginError::Export {
-                app: app.to_owned(),
-                interface: "keyport:provider/connection",
-                why: first_line(&format!("{error:#}")),
+            connection: connection::GuestIndices::new(&pre).map_err(|error| {
+                PluginError::Export {
+                    app: app.to_owned(),
+                    interface: "keyport:provider/connection",
+                    why: first_line(&format!("{error:#}")),
+                }
             })?,
-            lifecycle: optional(&pre, "keyport:provider/lifecycle@1.0.0", lifecycle::GuestIndices::new(&pre), app)?,
-            actions: optional(&pre, "keyport:provider/actions@1.0.0", actions::GuestIndices::new(&pre), app)?,
-            triggers: optional(&pre, "keyport:provider/triggers@1.0.0", triggers::GuestIndices::new(&pre), app)?,
-            exchange: optional(&pre, "keyport:provider/exchange@1.0.0", exchange::GuestIndices::new(&pre), app)?,
+            lifecycle: optional(
+                &pre,
+                "keyport:provider/lifecycle@1.0.0",
+                lifecycle::GuestIndices::new(&pre),
+                app,
+            )?,
+            actions: optional(
+                &pre,
+                "keyport:provider/actions@1.0.0",
+                actions::GuestIndices::new(&pre),
+                app,
+            )?,
+            triggers: optional(
+                &pre,
+                "keyport:provider/triggers@1.0.0",
+                triggers::GuestIndices::new(&pre),
+                app,
+            )?,
+            exchange: optional(
+                &pre,
+                "keyport:provider/exchange@1.0.0",
+                exchange::GuestIndices::new(&pre),
+                app,
+            )?,
             pre,
             limits: self.0.limits,
             permits: Arc::clone(&self.0.permits),
@@ -103,8 +138,19 @@ impl PluginHost {
         Ok(loaded)
     }
 
-    async fn compiled(&self, app: &str, wasm: &[u8], sha256: &str) -> Result<Component, PluginError> {
-        if let Some(known) = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(sha256) {
+    async fn compiled(
+        &self,
+        app: &str,
+        wasm: &[u8],
+        sha256: &str,
+    ) -> Result<Component, PluginError> {
+        if let Some(known) = self
+            .0
+            .compiled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sha256)
+        {
             return Ok(known.clone());
         }
         let host = self.clone();
@@ -112,7 +158,10 @@ impl PluginHost {
         // Compiling takes seconds of a core for a language runtime; it must not hold up the reactor.
         let component = tokio::task::spawn_blocking(move || host.compile(&name, &wasm, &digest))
             .await
-            .map_err(|_| PluginError::NotAComponent { app: app.to_owned(), why: "the compiler gave up on it".to_owned() })??;
+            .map_err(|_| PluginError::NotAComponent {
+                app: app.to_owned(),
+                why: "the compiler gave up on it".to_owned(),
+            })??;
         self.0
             .compiled
             .lock()
@@ -122,12 +171,21 @@ impl PluginHost {
     }
 
     fn compile(&self, app: &str, wasm: &[u8], sha256: &str) -> Result<Component, PluginError> {
-        if let Some(known) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.engine, sha256)) {
+        if let Some(known) = self
+            .0
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.get(&self.0.engine, sha256))
+        {
             return Ok(known);
         }
         // `from_binary` and not `new`: text is for tools, and neither reads compiled code.
-        let component = Component::from_binary(&self.0.engine, wasm)
-            .map_err(|error| PluginError::NotAComponent { app: app.to_owned(), why: first_line(&format!("{error:#}")) })?;
+        let component = Component::from_binary(&self.0.engine, wasm).map_err(|error| {
+            PluginError::NotAComponent {
+                app: app.to_owned(),
+                why: first_line(&format!("{error:#}")),
+            }
+        })?;
         if let Some(cache) = &self.0.cache {
             cache.put(sha256, &component);
         }
@@ -154,8 +212,10 @@ fn optional<T>(
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -39,12 +39,20 @@ impl Lines {
     /// Takes one line, or several where the text has breaks. Over the cap, one line says so and the rest is dropped.
     pub fn write(&self, level: LogLevel, text: &str, data: Value) {
         let mut data = Some(data);
-        for line in text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty()) {
+        for line in text
+            .split('\n')
+            .map(|line| line.trim_end_matches('\r'))
+            .filter(|line| !line.is_empty())
+        {
             if !self.take() {
                 return;
             }
             let data = data.take().map_or(Value::Null, |data| self.data(data));
-            (self.sink)(LogLine { level, text: self.clean(line), data });
+            (self.sink)(LogLine {
+                level,
+                text: self.clean(line),
+                data,
+            });
         }
     }
 
@@ -54,8 +62,15 @@ impl Lines {
             0 => false,
             1 => {
                 *left = 0;
-                let text = format!("the component of {} logs too much; the rest of this call is dropped", self.app);
-                (self.sink)(LogLine { level: LogLevel::Warn, text, data: Value::Null });
+                let text = format!(
+                    "the component of {} logs too much; the rest of this call is dropped",
+                    self.app
+                );
+                (self.sink)(LogLine {
+                    level: LogLevel::Warn,
+                    text,
+                    data: Value::Null,
+                });
                 false
             }
             _ => {
@@ -67,14 +82,22 @@ impl Lines {
 
     /// Scrubbed first, so that a cut or an escape cannot hide a secret from the search.
     fn clean(&self, line: &str) -> String {
-        let scrubbed = self.scrubber.lock().unwrap_or_else(PoisonError::into_inner).text(line);
+        let scrubbed = self
+            .scrubber
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .text(line);
         let mut out = String::new();
         for c in scrubbed.chars() {
             if out.len() + c.len_utf8() > self.line_bytes {
                 out.push('…');
                 break;
             }
-            if c.is_control() || is_direction(c) { out.extend(c.escape_default()) } else { out.push(c) }
+            if c.is_control() || is_direction(c) {
+                out.extend(c.escape_default())
+            } else {
+                out.push(c)
+            }
         }
         out
     }
@@ -84,7 +107,11 @@ impl Lines {
         if data.is_null() || text.len() > self.line_bytes {
             return Value::Null;
         }
-        let scrubbed = self.scrubber.lock().unwrap_or_else(PoisonError::into_inner).text(&text);
+        let scrubbed = self
+            .scrubber
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .text(&text);
         // Escapes within JSON could hide a value that the text search does not see; then the attachment is left out.
         serde_json::from_str(&scrubbed).unwrap_or(Value::Null)
     }
@@ -106,7 +133,11 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(lines: Arc<Lines>, level: LogLevel) -> Self {
-        Self { lines, level, held: Arc::default() }
+        Self {
+            lines,
+            level,
+            held: Arc::default(),
+        }
     }
 
     fn take(&self, bytes: &[u8]) {
@@ -125,7 +156,8 @@ impl Sink {
         line.extend_from_slice(full);
         held.extend(rest.iter().take(2 * self.lines.line_bytes));
         drop(held);
-        self.lines.write(self.level, &String::from_utf8_lossy(&line), Value::Null);
+        self.lines
+            .write(self.level, &String::from_utf8_lossy(&line), Value::Null);
     }
 }
 
@@ -133,8 +165,10 @@ impl Drop for Sink {
     /// The last line of a guest has no end.
     fn drop(&mut self) {
         if Arc::strong_count(&self.held) == 1 {
-            let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
-            self.lines.write(self.level, &String::from_utf8_lossy(&held), Value::Null);
+            let held =
+                std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+            self.lines
+                .write(self.level, &String::from_utf8_lossy(&held), Value::Null);
         }
     }
 }
@@ -152,7 +186,11 @@ impl StdoutStream for Sink {
 }
 
 impl AsyncWrite for Sink {
-    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -184,7 +222,11 @@ mod tests {
     #[test]
     fn a_line_cannot_forge_another_and_carries_no_secret() {
         let (lines, seen) = lines(&CallLimits::default());
-        lines.write(LogLevel::Info, "a\u{1b}[2Jb hunter2hunter2\r\nsecond", serde_json::json!({"k": "hunter2hunter2"}));
+        lines.write(
+            LogLevel::Info,
+            "a\u{1b}[2Jb hunter2hunter2\r\nsecond",
+            serde_json::json!({"k": "hunter2hunter2"}),
+        );
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 2);
         assert_eq!(seen[0].text, "a\\u{1b}[2Jb [redacted]");
@@ -194,7 +236,11 @@ mod tests {
 
     #[test]
     fn a_flood_ends_with_one_line_that_says_so() {
-        let (lines, seen) = lines(&CallLimits { log_lines: 4, log_line_bytes: 8, ..CallLimits::default() });
+        let (lines, seen) = lines(&CallLimits {
+            log_lines: 4,
+            log_line_bytes: 8,
+            ..CallLimits::default()
+        });
         for _ in 0..100 {
             lines.write(LogLevel::Info, "0123456789", Value::Null);
         }
@@ -212,7 +258,12 @@ mod tests {
             sink.take(piece.as_bytes());
         }
         drop(sink);
-        let texts: Vec<String> = seen.lock().unwrap().iter().map(|l| l.text.clone()).collect();
+        let texts: Vec<String> = seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|l| l.text.clone())
+            .collect();
         assert_eq!(texts, ["hello", "world", "end"]);
     }
 }

@@ -42,7 +42,11 @@ impl State {
     pub fn new(app: &str, mut call: Call, limits: CallLimits) -> Self {
         // Placeholders are good for this call only, whatever the pass was used for before.
         call.pass.handles = Handles::default();
-        let secrets = call.pass.credential.as_ref().map(|credential| &credential.scrub);
+        let secrets = call
+            .pass
+            .credential
+            .as_ref()
+            .map(|credential| &credential.scrub);
         let scrubber = Scrubber::new(secrets.into_iter().flatten());
         let lines = Arc::new(Lines::new(app, Arc::clone(&call.log), scrubber, &limits));
         let wasi = WasiCtx::builder()
@@ -69,13 +73,21 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 /// Growth beyond a limit ends the guest instead of telling it: it could only trap, and the limit would go unnamed.
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let total = self.memory.saturating_add(desired.saturating_sub(current));
         if total > self.limits.memory_bytes {
             return Err(OverLimit("memory").into());
@@ -84,7 +96,16 @@ impl ResourceLimiter for State {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.limits.table_elements { Err(OverLimit("table elements").into()) } else { Ok(true) }
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.table_elements {
+            Err(OverLimit("table elements").into())
+        } else {
+            Ok(true)
+        }
     }
 }

@@ -19,8 +19,12 @@ const TIME: Duration = Duration::from_secs(10);
 
 pub async fn start_once(loaded: &LoadedApp) -> Result<(), PluginError> {
     let app = &loaded.0.app;
-    let failed = |error: wasmtime::Error| PluginError::Start { app: app.clone(), why: first_line(&format!("{error:#}")) };
-    let egress = Egress::new(EgressConfig::default()).map_err(|error| PluginError::Engine(error.to_string()))?;
+    let failed = |error: wasmtime::Error| PluginError::Start {
+        app: app.clone(),
+        why: first_line(&format!("{error:#}")),
+    };
+    let egress = Egress::new(EgressConfig::default())
+        .map_err(|error| PluginError::Engine(error.to_string()))?;
     let call = Call {
         manifest: Arc::from("{}"),
         values: BTreeMap::new(),
@@ -34,25 +38,52 @@ pub async fn start_once(loaded: &LoadedApp) -> Result<(), PluginError> {
     let _permit = loaded.0.permits.acquire().await;
     let mut store = store(&loaded.0.engine, app, call, loaded.0.limits);
     let work = async {
-        let instance = loaded.0.pre.instantiate_async(&mut store).await.map_err(failed)?;
+        let instance = loaded
+            .0
+            .pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(failed)?;
         let shape = |interface, result: wasmtime::Result<()>| {
-            result.map_err(|error| PluginError::Export { app: app.clone(), interface, why: first_line(&format!("{error:#}")) })
+            result.map_err(|error| PluginError::Export {
+                app: app.clone(),
+                interface,
+                why: first_line(&format!("{error:#}")),
+            })
         };
-        shape("keyport:provider/connection", loaded.0.connection.load(&mut store, &instance).map(drop))?;
+        shape(
+            "keyport:provider/connection",
+            loaded.0.connection.load(&mut store, &instance).map(drop),
+        )?;
         if let Some(indices) = &loaded.0.lifecycle {
-            shape("keyport:provider/lifecycle", indices.load(&mut store, &instance).map(drop))?;
+            shape(
+                "keyport:provider/lifecycle",
+                indices.load(&mut store, &instance).map(drop),
+            )?;
         }
         if let Some(indices) = &loaded.0.actions {
-            shape("keyport:provider/actions", indices.load(&mut store, &instance).map(drop))?;
+            shape(
+                "keyport:provider/actions",
+                indices.load(&mut store, &instance).map(drop),
+            )?;
         }
         if let Some(indices) = &loaded.0.triggers {
-            shape("keyport:provider/triggers", indices.load(&mut store, &instance).map(drop))?;
+            shape(
+                "keyport:provider/triggers",
+                indices.load(&mut store, &instance).map(drop),
+            )?;
         }
         if let Some(indices) = &loaded.0.exchange {
-            shape("keyport:provider/exchange", indices.load(&mut store, &instance).map(drop))?;
+            shape(
+                "keyport:provider/exchange",
+                indices.load(&mut store, &instance).map(drop),
+            )?;
         }
         Ok(())
     };
-    let late = || PluginError::Start { app: app.clone(), why: "it takes longer than 10 seconds".to_owned() };
+    let late = || PluginError::Start {
+        app: app.clone(),
+        why: "it takes longer than 10 seconds".to_owned(),
+    };
     tokio::time::timeout(TIME, work).await.map_err(|_| late())?
 }

@@ -2,7 +2,13 @@
 //!
 //! One test per way to misbehave; `guests/acts` has an action for each.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may be blunt")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may be blunt"
+)]
 
 mod support;
 
@@ -28,24 +34,53 @@ fn limit(result: Result<Value, CallError>) -> &'static str {
 
 #[tokio::test]
 async fn a_component_exports_what_it_says_and_nothing_else() {
-    assert_eq!(acts().await.exports(), Exports { actions: true, triggers: true, ..Exports::default() });
+    assert_eq!(
+        acts().await.exports(),
+        Exports {
+            actions: true,
+            triggers: true,
+            ..Exports::default()
+        }
+    );
     assert_eq!(acts().await.sha256().len(), 64);
     let quiet = load("hostile-quiet").await;
     assert_eq!(quiet.exports(), Exports::default());
     let upstream = Upstream::start().await;
     let refused = quiet.action(call(&upstream).0, "echo", &json!({})).await;
-    assert_eq!(refused, Err(CallError::NoSuchExport { app: "hostile-quiet".into(), interface: "actions" }));
+    assert_eq!(
+        refused,
+        Err(CallError::NoSuchExport {
+            app: "hostile-quiet".into(),
+            interface: "actions"
+        })
+    );
 }
 
 #[tokio::test]
 async fn what_is_no_component_is_refused_with_the_apps_name() {
     for bytes in [&b""[..], b"not wasm", b"\0asm\x01\0\0\0"] {
         let refused = host().load("demo", bytes).await.err().expect("refused");
-        assert!(matches!(&refused, PluginError::NotAComponent { app, .. } if app == "demo"), "{refused}");
+        assert!(
+            matches!(&refused, PluginError::NotAComponent { app, .. } if app == "demo"),
+            "{refused}"
+        );
     }
     // A component without the contract's export.
-    let refused = host().load("demo", b"\0asm\x0d\0\x01\0").await.err().expect("refused");
-    assert!(matches!(refused, PluginError::Export { interface: "keyport:provider/connection", .. }), "{refused}");
+    let refused = host()
+        .load("demo", b"\0asm\x0d\0\x01\0")
+        .await
+        .err()
+        .expect("refused");
+    assert!(
+        matches!(
+            refused,
+            PluginError::Export {
+                interface: "keyport:provider/connection",
+                ..
+            }
+        ),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -54,15 +89,32 @@ async fn data_goes_in_and_comes_out_as_it_was() {
     let input = json!({ "text": "é\u{0}\n\"", "n": [1, 2.5, null, true], "deep": { "a": {} } });
     let output = acts().await.action(call(&upstream).0, "echo", &input).await;
     assert_eq!(output, Ok(input));
-    let page = acts().await.poll(call(&upstream).0, "any", &json!({ "k": 1 }), Some(&json!(1))).await.unwrap();
-    assert_eq!((page.events, page.cursor, page.more), (vec![json!({ "k": 1 }), json!(2)], json!(2), true));
+    let page = acts()
+        .await
+        .poll(
+            call(&upstream).0,
+            "any",
+            &json!({ "k": 1 }),
+            Some(&json!(1)),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (page.events, page.cursor, page.more),
+        (vec![json!({ "k": 1 }), json!(2)], json!(2), true)
+    );
 }
 
 #[tokio::test]
 async fn a_failure_arrives_with_its_meaning() {
     let upstream = Upstream::start().await;
-    let Err(CallError::Failure(failure)) = acts().await.check(call(&upstream).0).await else { panic!("no failure") };
-    assert_eq!((failure.means, failure.code.as_str(), failure.say.as_str()), (Means::NeedsReconnect, "said_no", "the app said no"));
+    let Err(CallError::Failure(failure)) = acts().await.check(call(&upstream).0).await else {
+        panic!("no failure")
+    };
+    assert_eq!(
+        (failure.means, failure.code.as_str(), failure.say.as_str()),
+        (Means::NeedsReconnect, "said_no", "the app said no")
+    );
 }
 
 #[tokio::test]
@@ -87,7 +139,9 @@ async fn there_is_no_file_no_environment_and_no_network_but_there_is_a_clock() {
     let upstream = Upstream::start().await;
     assert_eq!(
         act("look_around", &upstream).await,
-        Ok(json!({ "env": 0, "args": 0, "root": false, "file": false, "tcp": false, "lookup": false, "clock": true }))
+        Ok(
+            json!({ "env": 0, "args": 0, "root": false, "file": false, "tcp": false, "lookup": false, "clock": true })
+        )
     );
 }
 
@@ -96,7 +150,9 @@ async fn there_is_no_file_no_environment_and_no_network_but_there_is_a_clock() {
 #[tokio::test]
 async fn a_component_that_traps_is_told_apart_from_one_that_failed_and_the_next_call_works() {
     let upstream = Upstream::start().await;
-    assert!(matches!(act("trap", &upstream).await, Err(CallError::Trap { app, .. }) if app == "acts"));
+    assert!(
+        matches!(act("trap", &upstream).await, Err(CallError::Trap { app, .. }) if app == "acts")
+    );
     assert!(act("echo", &upstream).await.is_ok());
 }
 
@@ -116,7 +172,13 @@ async fn the_callers_deadline_ends_a_call_before_its_limits_do() {
     call.deadline = Duration::from_millis(100);
     let started = Instant::now();
     let ended = acts().await.action(call, "loop", &json!({})).await;
-    assert_eq!(ended, Err(CallError::Timeout { app: "acts".into(), after_ms: 100 }));
+    assert_eq!(
+        ended,
+        Err(CallError::Timeout {
+            app: "acts".into(),
+            after_ms: 100
+        })
+    );
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -130,9 +192,18 @@ async fn a_component_that_grows_its_memory_is_stopped_by_name() {
 #[tokio::test]
 async fn a_component_that_floods_the_host_is_stopped_by_name() {
     let upstream = Upstream::start().await;
-    assert_eq!(limit(act("large_answer", &upstream).await), "bytes per host call");
-    assert_eq!(limit(act("flood_secrets", &upstream).await), "uses of secrets");
-    assert_eq!(limit(act("flood_requests", &upstream).await), "http requests");
+    assert_eq!(
+        limit(act("large_answer", &upstream).await),
+        "bytes per host call"
+    );
+    assert_eq!(
+        limit(act("flood_secrets", &upstream).await),
+        "uses of secrets"
+    );
+    assert_eq!(
+        limit(act("flood_requests", &upstream).await),
+        "http requests"
+    );
     assert_eq!(upstream.arrived().len(), 50);
 }
 
@@ -151,15 +222,27 @@ async fn forty_thousand_headers_are_refused_and_crash_nobody() {
 async fn what_a_component_prints_is_logged_in_clean_lines() {
     let upstream = Upstream::start().await;
     let (call, log) = call(&upstream);
-    acts().await.action(call, "print", &json!({})).await.unwrap();
-    let lines: Vec<(LogLevel, String)> = log.lock().unwrap().iter().map(|line| (line.level, line.text.clone())).collect();
+    acts()
+        .await
+        .action(call, "print", &json!({}))
+        .await
+        .unwrap();
+    let lines: Vec<(LogLevel, String)> = log
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|line| (line.level, line.text.clone()))
+        .collect();
     for expected in [
         (LogLevel::Debug, "printed"),
         (LogLevel::Warn, "and an error"),
         (LogLevel::Warn, "a line"),
         (LogLevel::Warn, "with\\u{1b}[31m colour"),
     ] {
-        assert!(lines.contains(&(expected.0, expected.1.to_owned())), "{expected:?} is not in {lines:?}");
+        assert!(
+            lines.contains(&(expected.0, expected.1.to_owned())),
+            "{expected:?} is not in {lines:?}"
+        );
     }
 }
 
@@ -172,18 +255,30 @@ async fn the_credential_is_attached_outside_and_taken_out_of_what_comes_back() {
     assert_eq!(told["status"], 200);
     let arrived = upstream.arrived();
     assert_eq!(arrived[0].line, "GET /me");
-    assert_eq!(arrived[0].headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(
+        arrived[0].headers["authorization"],
+        format!("Bearer {TOKEN}")
+    );
     // The upstream echoed every header: the guest got the echo without the secret.
     let text = told.to_string();
-    assert!(text.contains("authorization") && !text.contains(TOKEN), "{text}");
-    assert!(!text.contains("set-cookie") && text.contains("x-plain"), "{text}");
+    assert!(
+        text.contains("authorization") && !text.contains(TOKEN),
+        "{text}"
+    );
+    assert!(
+        !text.contains("set-cookie") && text.contains("x-plain"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_host_outside_the_grant_is_refused_and_nothing_is_sent() {
     let upstream = Upstream::start().await;
     let told = act("elsewhere", &upstream).await.unwrap();
-    assert_eq!((&told["refused"], &told["transient"]), (&json!("host_not_allowed"), &json!(false)));
+    assert_eq!(
+        (&told["refused"], &told["transient"]),
+        (&json!("host_not_allowed"), &json!(false))
+    );
     assert!(upstream.arrived().is_empty());
 }
 
@@ -198,7 +293,12 @@ async fn a_component_cannot_set_the_authorization_header() {
 #[tokio::test]
 async fn a_handle_is_worth_something_in_its_slot_and_nowhere_else() {
     let upstream = Upstream::start().await;
-    for action in ["handle_in_path", "handle_in_query", "handle_in_header", "handle_in_body"] {
+    for action in [
+        "handle_in_path",
+        "handle_in_query",
+        "handle_in_header",
+        "handle_in_body",
+    ] {
         let told = act(action, &upstream).await.unwrap();
         assert_eq!(told["refused"], "handle_out_of_slot", "{action}");
     }
@@ -206,7 +306,10 @@ async fn a_handle_is_worth_something_in_its_slot_and_nowhere_else() {
     let told = act("handle_in_slot", &upstream).await.unwrap();
     assert_eq!(told["status"], 200);
     assert_eq!(upstream.arrived()[0].headers["x-key"], KEY);
-    assert!(!told.to_string().contains(KEY), "the echoed value came back: {told}");
+    assert!(
+        !told.to_string().contains(KEY),
+        "the echoed value came back: {told}"
+    );
 }
 
 #[tokio::test]
@@ -215,7 +318,10 @@ async fn a_handle_says_nothing_and_is_good_for_one_call() {
     let first = act("handle", &upstream).await.unwrap();
     let second = act("handle", &upstream).await.unwrap();
     assert!(first.as_str().unwrap().starts_with("kph_") && first != second);
-    assert_eq!(act("undeclared_handle", &upstream).await.unwrap()["refused"], "no_such_handle");
+    assert_eq!(
+        act("undeclared_handle", &upstream).await.unwrap()["refused"],
+        "no_such_handle"
+    );
 }
 
 #[tokio::test]
@@ -223,21 +329,47 @@ async fn a_signature_is_computed_outside_and_checked_outside() {
     let upstream = Upstream::start().await;
     let told = act("derive", &upstream).await.unwrap();
     let signature = upstream.arrived()[0].headers["x-signature"].clone();
-    assert!(signature.len() == 64 && signature.bytes().all(|b| b.is_ascii_hexdigit()), "{signature}");
-    assert!(!told.to_string().contains(&signature), "the echoed signature came back: {told}");
-    let verify = async |given: &str| acts().await.action(call(&upstream).0, "verify", &json!(given)).await.unwrap();
+    assert!(
+        signature.len() == 64 && signature.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{signature}"
+    );
+    assert!(
+        !told.to_string().contains(&signature),
+        "the echoed signature came back: {told}"
+    );
+    let verify = async |given: &str| {
+        acts()
+            .await
+            .action(call(&upstream).0, "verify", &json!(given))
+            .await
+            .unwrap()
+    };
     assert_eq!(verify(&signature).await, json!(true));
-    assert_eq!(verify(&signature.replace(|c: char| c.is_ascii_digit(), "a")).await, json!(false));
+    assert_eq!(
+        verify(&signature.replace(|c: char| c.is_ascii_digit(), "a")).await,
+        json!(false)
+    );
 }
 
 #[tokio::test]
 async fn a_test_call_and_a_reading_action_cannot_write() {
     let upstream = Upstream::start().await;
-    let account = load("hostile-quiet").await.check(call(&upstream).0).await.unwrap();
-    assert_eq!((account.label.as_str(), &account.extra), ("Ann", &json!({ "wrote": "method_not_allowed" })));
+    let account = load("hostile-quiet")
+        .await
+        .check(call(&upstream).0)
+        .await
+        .unwrap();
+    assert_eq!(
+        (account.label.as_str(), &account.extra),
+        ("Ann", &json!({ "wrote": "method_not_allowed" }))
+    );
     let (mut reading, _) = call(&upstream);
     reading.read_only = true;
-    let told = acts().await.action(reading, "post", &json!({})).await.unwrap();
+    let told = acts()
+        .await
+        .action(reading, "post", &json!({}))
+        .await
+        .unwrap();
     assert_eq!(told["refused"], "method_not_allowed");
     assert_eq!(act("post", &upstream).await.unwrap()["status"], 200);
     let lines: Vec<String> = upstream.arrived().into_iter().map(|a| a.line).collect();
@@ -252,10 +384,18 @@ async fn an_app_that_cannot_be_reached_is_told_as_passing() {
     };
     let upstream = Upstream::start().await;
     let (mut call, _) = call(&upstream);
-    let origins = keyport_egress::Origins::parse([("https://api.hostile.test", gone.as_str())]).unwrap();
-    call.egress = keyport_egress::Egress::new(keyport_egress::EgressConfig { origins, ..Default::default() }).unwrap();
+    let origins =
+        keyport_egress::Origins::parse([("https://api.hostile.test", gone.as_str())]).unwrap();
+    call.egress = keyport_egress::Egress::new(keyport_egress::EgressConfig {
+        origins,
+        ..Default::default()
+    })
+    .unwrap();
     let told = acts().await.action(call, "get", &json!({})).await.unwrap();
-    assert_eq!((&told["refused"], &told["transient"]), (&json!("connect_failed"), &json!(true)));
+    assert_eq!(
+        (&told["refused"], &told["transient"]),
+        (&json!("connect_failed"), &json!(true))
+    );
 }
 
 #[tokio::test]

@@ -2,8 +2,6 @@
 //!
 //! The two never mix. `/v1` takes keys only, so a page that makes a signed-in browser call it gets 401; page
 //! routes take the cookie only. Keys are looked up by their hash in the engine: nothing here compares secrets.
-//!
-//! Left out: key management over HTTP. Keys are made on the command line by whoever runs this host.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::header::AUTHORIZATION;

@@ -9,7 +9,9 @@
 
 mod scope;
 
-use keyport_manifest::{Action, Failure as Verdict, GuestView, Means, PlainRequest, PlainResponse, RenderError, Trigger};
+use keyport_manifest::{
+    Action, Failure as Verdict, GuestView, Means, PlainRequest, PlainResponse, RenderError, Trigger,
+};
 use keyport_sdk::{Account, Failure, Host, Page, Provider, Request, Value};
 
 use crate::scope::scope;
@@ -23,46 +25,101 @@ impl Provider for Rest {
     fn check(host: &dyn Host) -> Result<Account, Failure> {
         let view: GuestView = host.manifest()?;
         let Some(call) = view.test.call() else {
-            return Err(Failure::other("the manifest declares no test call that this component could make").code("no_test"));
+            return Err(Failure::other(
+                "the manifest declares no test call that this component could make",
+            )
+            .code("no_test"));
         };
-        let mut templates = call.request.templates().into_iter().map(|(_, template)| template).collect::<Vec<_>>();
+        let mut templates = call
+            .request
+            .templates()
+            .into_iter()
+            .map(|(_, template)| template)
+            .collect::<Vec<_>>();
         templates.extend([&call.account.id, &call.account.label]);
         templates.extend(call.account.extra.values());
         let scope = scope(host, &templates);
-        let answer = send(host, call.request.build(&scope).map_err(|e| unrenderable(&e))?)?;
+        let answer = send(
+            host,
+            call.request.build(&scope).map_err(|e| unrenderable(&e))?,
+        )?;
         let account = keyport_manifest::judge(&view.test, &scope, &answer).map_err(verdict)?;
-        Ok(Account { id: account.id, label: account.label, extra: account.extra })
+        Ok(Account {
+            id: account.id,
+            label: account.label,
+            extra: account.extra,
+        })
     }
 
     fn run(host: &dyn Host, action: &str, input: Value) -> Result<Value, Failure> {
         let view: GuestView = host.manifest()?;
-        let declared: &Action = view.actions.get(action).ok_or_else(|| undeclared("action", action))?;
-        let request = declared.request.as_ref().ok_or_else(|| needs_code("action", action))?;
-        let templates: Vec<_> = request.templates().into_iter().map(|(_, template)| template).collect();
+        let declared: &Action = view
+            .actions
+            .get(action)
+            .ok_or_else(|| undeclared("action", action))?;
+        let request = declared
+            .request
+            .as_ref()
+            .ok_or_else(|| needs_code("action", action))?;
+        let templates: Vec<_> = request
+            .templates()
+            .into_iter()
+            .map(|(_, template)| template)
+            .collect();
         let mut scope = scope(host, &templates);
         scope.set("input", input);
         let answer = send(host, request.build(&scope).map_err(|e| unrenderable(&e))?)?;
         keyport_manifest::action_result(declared, &answer).map_err(verdict)
     }
 
-    fn poll(host: &dyn Host, trigger: &str, input: Value, cursor: Option<Value>) -> Result<Page, Failure> {
+    fn poll(
+        host: &dyn Host,
+        trigger: &str,
+        input: Value,
+        cursor: Option<Value>,
+    ) -> Result<Page, Failure> {
         let view: GuestView = host.manifest()?;
-        let declared: &Trigger = view.triggers.get(trigger).ok_or_else(|| undeclared("trigger", trigger))?;
-        let request = declared.request.as_ref().ok_or_else(|| needs_code("trigger", trigger))?;
-        let mut templates: Vec<_> = request.templates().into_iter().map(|(_, template)| template).collect();
+        let declared: &Trigger = view
+            .triggers
+            .get(trigger)
+            .ok_or_else(|| undeclared("trigger", trigger))?;
+        let request = declared
+            .request
+            .as_ref()
+            .ok_or_else(|| needs_code("trigger", trigger))?;
+        let mut templates: Vec<_> = request
+            .templates()
+            .into_iter()
+            .map(|(_, template)| template)
+            .collect();
         templates.extend(declared.dedupe.iter().chain(&declared.cursor));
         let mut scope = scope(host, &templates);
-        scope.set("input", input).set("cursor", cursor.clone().unwrap_or(Value::Null));
+        scope
+            .set("input", input)
+            .set("cursor", cursor.clone().unwrap_or(Value::Null));
         let answer = send(host, request.build(&scope).map_err(|e| unrenderable(&e))?)?;
-        let page = keyport_manifest::poll_page(declared, &scope, cursor.as_ref(), &answer).map_err(verdict)?;
-        Ok(Page { events: page.events, cursor: page.cursor, more: page.more })
+        let page = keyport_manifest::poll_page(declared, &scope, cursor.as_ref(), &answer)
+            .map_err(verdict)?;
+        Ok(Page {
+            events: page.events,
+            cursor: page.cursor,
+            more: page.more,
+        })
     }
 }
 
 fn send(host: &dyn Host, request: PlainRequest) -> Result<PlainResponse, Failure> {
-    let answer =
-        host.send(&Request { method: request.method, url: request.url, headers: request.headers, body: request.body })?;
-    Ok(PlainResponse { status: answer.status, headers: answer.headers, body: answer.body })
+    let answer = host.send(&Request {
+        method: request.method,
+        url: request.url,
+        headers: request.headers,
+        body: request.body,
+    })?;
+    Ok(PlainResponse {
+        status: answer.status,
+        headers: answer.headers,
+        body: answer.body,
+    })
 }
 
 fn verdict(failure: Verdict) -> Failure {
@@ -75,7 +132,10 @@ fn verdict(failure: Verdict) -> Failure {
         Means::InvalidInput => keyport_sdk::Means::InvalidInput,
         Means::Other => keyport_sdk::Means::Other,
     };
-    Failure { retry_after_ms: failure.retry_after_ms, ..Failure::new(means, failure.say) }
+    Failure {
+        retry_after_ms: failure.retry_after_ms,
+        ..Failure::new(means, failure.say)
+    }
 }
 
 /// The request could not be written: the caller's input is at fault where the expression reads it.
@@ -94,11 +154,15 @@ fn unrenderable(error: &RenderError) -> Failure {
 }
 
 fn undeclared(what: &str, name: &str) -> Failure {
-    Failure::not_found(format!("this app's manifest has no {what} {name}")).code(format!("no_such_{what}"))
+    Failure::not_found(format!("this app's manifest has no {what} {name}"))
+        .code(format!("no_such_{what}"))
 }
 
 fn needs_code(what: &str, name: &str) -> Failure {
-    Failure::other(format!("the {what} {name} declares no request, so it needs a component of the app's own")).code("needs_code")
+    Failure::other(format!(
+        "the {what} {name} declares no request, so it needs a component of the app's own"
+    ))
+    .code("needs_code")
 }
 
 #[cfg(test)]

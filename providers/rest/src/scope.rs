@@ -9,7 +9,9 @@ pub fn scope(host: &dyn Host, templates: &[&Template]) -> Scope {
     let mut scope = Scope::new();
     scope.set("now", json!(host.unix_time()));
     for reference in templates.iter().flat_map(|template| template.refs()) {
-        let Some(name) = reference.name() else { continue };
+        let Some(name) = reference.name() else {
+            continue;
+        };
         let value = match reference.root.as_str() {
             "fields" | "credentials" | "capture" => host.value(name),
             "account" => host.value(&format!("account.{name}")),

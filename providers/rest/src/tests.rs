@@ -42,16 +42,30 @@ fn view() -> Value {
 }
 
 fn host() -> FakeHost {
-    FakeHost::new(&view()).with_value("subdomain", "acme").at(1_700_000_000)
+    FakeHost::new(&view())
+        .with_value("subdomain", "acme")
+        .at(1_700_000_000)
 }
 
 #[test]
 fn the_test_call_says_whose_connection_it_is() {
-    let host = host().answer(200, &json!({"user": {"id": 7, "email": "ann@acme.test"}, "plan": "pro"}));
+    let host = host().answer(
+        200,
+        &json!({"user": {"id": 7, "email": "ann@acme.test"}, "plan": "pro"}),
+    );
     let account = Rest::check(&host).unwrap();
-    assert_eq!((account.id.as_str(), account.label.as_str()), ("acme:7", "ann@acme.test"));
+    assert_eq!(
+        (account.id.as_str(), account.label.as_str()),
+        ("acme:7", "ann@acme.test")
+    );
     assert_eq!(account.extra, json!({"plan": "pro"}));
-    assert_eq!(host.sent().iter().map(|r| (r.method.as_str(), r.url.as_str())).collect::<Vec<_>>(), [("GET", "/me")]);
+    assert_eq!(
+        host.sent()
+            .iter()
+            .map(|r| (r.method.as_str(), r.url.as_str()))
+            .collect::<Vec<_>>(),
+        [("GET", "/me")]
+    );
 }
 
 #[test]
@@ -63,14 +77,31 @@ fn a_success_without_the_promised_body_is_no_success() {
 #[test]
 fn a_refusal_is_told_in_the_manifests_words() {
     let failure = Rest::check(&host().answer(401, &json!({"error": "secret detail"}))).unwrap_err();
-    assert_eq!((failure.means, failure.say.as_str()), (Means::NeedsReconnect, "Example no longer accepts this key."));
+    assert_eq!(
+        (failure.means, failure.say.as_str()),
+        (Means::NeedsReconnect, "Example no longer accepts this key.")
+    );
 }
 
 #[test]
 fn an_app_that_cannot_be_reached_is_down_and_a_refused_request_is_not() {
-    let refusal = |transient| Refusal { code: "c".into(), say: "s".into(), transient };
-    assert_eq!(Rest::check(&host().refuse(refusal(true))).unwrap_err().means, Means::ProviderDown);
-    assert_eq!(Rest::check(&host().refuse(refusal(false))).unwrap_err().means, Means::Other);
+    let refusal = |transient| Refusal {
+        code: "c".into(),
+        say: "s".into(),
+        transient,
+    };
+    assert_eq!(
+        Rest::check(&host().refuse(refusal(true)))
+            .unwrap_err()
+            .means,
+        Means::ProviderDown
+    );
+    assert_eq!(
+        Rest::check(&host().refuse(refusal(false)))
+            .unwrap_err()
+            .means,
+        Means::Other
+    );
 }
 
 #[test]
@@ -94,8 +125,14 @@ fn an_action_without_a_needed_input_says_which_and_sends_nothing() {
 
 #[test]
 fn an_action_that_is_not_declared_or_needs_code_is_refused() {
-    assert_eq!(Rest::run(&host(), "nope", json!({})).unwrap_err().means, Means::NotFound);
-    assert_eq!(Rest::run(&host(), "coded", json!({})).unwrap_err().code, "needs_code");
+    assert_eq!(
+        Rest::run(&host(), "nope", json!({})).unwrap_err().means,
+        Means::NotFound
+    );
+    assert_eq!(
+        Rest::run(&host(), "coded", json!({})).unwrap_err().code,
+        "needs_code"
+    );
 }
 
 #[test]
@@ -110,14 +147,27 @@ fn a_poll_goes_on_where_the_last_one_ended() {
     assert_eq!(second.events, [json!({"id": "3"})]);
     let third = Rest::poll(&host, "new_note", json!({}), Some(second.cursor.clone())).unwrap();
     assert_eq!((third.events.len(), third.cursor), (0, second.cursor));
-    assert_eq!(host.sent().iter().map(|r| r.url.as_str()).collect::<Vec<_>>(), ["/notes", "/notes?after=2", "/notes?after=3"]);
+    assert_eq!(
+        host.sent()
+            .iter()
+            .map(|r| r.url.as_str())
+            .collect::<Vec<_>>(),
+        ["/notes", "/notes?after=2", "/notes?after=3"]
+    );
 }
 
 #[test]
 fn a_wait_that_the_app_asks_for_is_passed_on() {
-    let slow = Response { status: 429, headers: vec![("retry-after".into(), "2".into())], body: Vec::new() };
+    let slow = Response {
+        status: 429,
+        headers: vec![("retry-after".into(), "2".into())],
+        body: Vec::new(),
+    };
     let failure = Rest::poll(&host().response(slow), "new_note", json!({}), None).unwrap_err();
-    assert_eq!((failure.means, failure.retry_after_ms), (Means::RateLimited, Some(2000)));
+    assert_eq!(
+        (failure.means, failure.retry_after_ms),
+        (Means::RateLimited, Some(2000))
+    );
 }
 
 #[test]

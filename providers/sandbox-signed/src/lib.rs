@@ -78,17 +78,31 @@ impl Provider for SandboxSigned {
                 let message: Message = send(host, request)?.success()?.json()?;
                 Ok(message.value())
             }
-            other => Err(Failure::not_found(format!("this app has no action {other}")).code("no_such_action")),
+            other => Err(
+                Failure::not_found(format!("this app has no action {other}"))
+                    .code("no_such_action"),
+            ),
         }
     }
 
-    fn poll(host: &dyn Host, trigger: &str, _input: Value, cursor: Option<Value>) -> Result<Page, Failure> {
+    fn poll(
+        host: &dyn Host,
+        trigger: &str,
+        _input: Value,
+        cursor: Option<Value>,
+    ) -> Result<Page, Failure> {
         if trigger != "message_received" {
-            return Err(Failure::not_found(format!("this app has no trigger {trigger}")).code("no_such_trigger"));
+            return Err(
+                Failure::not_found(format!("this app has no trigger {trigger}"))
+                    .code("no_such_trigger"),
+            );
         }
         let after = cursor.as_ref().and_then(Value::as_str);
         let list = list(host, after, Some(PAGE))?;
-        let last = list.messages.last().map(|message| Value::from(message.id.as_str()));
+        let last = list
+            .messages
+            .last()
+            .map(|message| Value::from(message.id.as_str()));
         let moved = last.is_some();
         Ok(Page {
             events: list.messages.iter().map(Message::value).collect(),

@@ -24,9 +24,16 @@ pub fn send(host: &dyn Host, request: Request) -> Result<Response, Failure> {
     let timestamp = host.unix_time().to_string();
     let body = match &request.body {
         None => "",
-        Some(bytes) => std::str::from_utf8(bytes).map_err(|_| Failure::other("only text can be signed"))?,
+        Some(bytes) => {
+            std::str::from_utf8(bytes).map_err(|_| Failure::other("only text can be signed"))?
+        }
     };
-    let args = [("timestamp", timestamp.as_str()), ("method", request.method.as_str()), ("path", &path), ("body", body)];
+    let args = [
+        ("timestamp", timestamp.as_str()),
+        ("method", request.method.as_str()),
+        ("path", &path),
+        ("body", body),
+    ];
     let signature = host.derive(RECIPE, &args)?;
     let key_id = host.required("key_id")?;
     let request = request
@@ -38,8 +45,13 @@ pub fn send(host: &dyn Host, request: Request) -> Result<Response, Failure> {
 
 /// `/signed` of `https://vendor.keyport.test/signed`; nothing where the base has no path.
 fn base_path(base_url: &str) -> &str {
-    let after_scheme = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or("");
+    let after_scheme = base_url
+        .split_once("://")
+        .map_or(base_url, |(_, rest)| rest);
+    let path = after_scheme
+        .find('/')
+        .and_then(|at| after_scheme.get(at..))
+        .unwrap_or("");
     path.trim_end_matches('/')
 }
 

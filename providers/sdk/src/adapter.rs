@@ -17,13 +17,19 @@ pub struct Adapter<P>(PhantomData<P>);
 impl<P: Provider> connection::Guest for Adapter<P> {
     fn check() -> Result<types::Account, types::Failure> {
         let account = P::check(&Imports).map_err(out)?;
-        Ok(types::Account { id: account.id, label: account.label, extra: account.extra.to_string() })
+        Ok(types::Account {
+            id: account.id,
+            label: account.label,
+            extra: account.extra.to_string(),
+        })
     }
 }
 
 impl<P: Provider> actions::exports::keyport::provider::actions::Guest for Adapter<P> {
     fn run(action: String, input: String) -> Result<String, types::Failure> {
-        P::run(&Imports, &action, read(&input)?).map(text).map_err(out)
+        P::run(&Imports, &action, read(&input)?)
+            .map(text)
+            .map_err(out)
     }
 }
 
@@ -55,7 +61,9 @@ impl<P: Provider> lifecycle::exports::keyport::provider::lifecycle::Guest for Ad
 
 impl<P: Provider> exchange::exports::keyport::provider::exchange::Guest for Adapter<P> {
     fn run(step: String, input: String) -> Result<String, types::Failure> {
-        P::exchange(&Imports, &step, read(&input)?).map(text).map_err(out)
+        P::exchange(&Imports, &step, read(&input)?)
+            .map(text)
+            .map_err(out)
     }
 }
 

@@ -41,7 +41,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of this meaning.
     pub fn new(means: Means, say: impl Into<String>) -> Self {
-        Self { means, code: String::new(), say: say.into(), retry_after_ms: None, data: Box::new(Value::Null) }
+        Self {
+            means,
+            code: String::new(),
+            say: say.into(),
+            retry_after_ms: None,
+            data: Box::new(Value::Null),
+        }
     }
 
     /// The app no longer accepts the sign-in.
@@ -87,7 +93,14 @@ impl Failure {
 /// No answer at all: down if trying again may help, else a fault of the component or its manifest.
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let means = if refusal.transient { Means::ProviderDown } else { Means::Other };
-        Self { code: refusal.code, ..Self::new(means, refusal.say) }
+        let means = if refusal.transient {
+            Means::ProviderDown
+        } else {
+            Means::Other
+        };
+        Self {
+            code: refusal.code,
+            ..Self::new(means, refusal.say)
+        }
     }
 }

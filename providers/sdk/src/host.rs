@@ -73,7 +73,13 @@ pub trait Host {
     ///
     /// # Errors
     /// Where the manifest has no such recipe, or it does not sign.
-    fn verify(&self, recipe: &str, args: &[(&str, &str)], message: &[u8], given: &str) -> Result<bool, Refusal>;
+    fn verify(
+        &self,
+        recipe: &str,
+        args: &[(&str, &str)],
+        message: &[u8],
+        given: &str,
+    ) -> Result<bool, Refusal>;
 
     /// A line for the person who runs Keyport.
     fn log(&self, level: Level, text: &str, data: &Value);
@@ -88,8 +94,12 @@ impl dyn Host + '_ {
     /// # Errors
     /// Where the type does not fit.
     pub fn manifest<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.manifest_json())
-            .map_err(|e| Failure::other(format!("the component does not understand its manifest: {e}")).code("manifest"))
+        serde_json::from_str(&self.manifest_json()).map_err(|e| {
+            Failure::other(format!(
+                "the component does not understand its manifest: {e}"
+            ))
+            .code("manifest")
+        })
     }
 
     /// A public field or capture that must be there.
@@ -97,8 +107,9 @@ impl dyn Host + '_ {
     /// # Errors
     /// `Other`, naming the value.
     pub fn required(&self, name: &str) -> Result<String, Failure> {
-        self.value(name)
-            .ok_or_else(|| Failure::other(format!("this connection has no value for {name}")).code("missing_value"))
+        self.value(name).ok_or_else(|| {
+            Failure::other(format!("this connection has no value for {name}")).code("missing_value")
+        })
     }
 }
 
@@ -106,17 +117,28 @@ impl dyn Host + '_ {
 pub(crate) struct Imports;
 
 mod imports {
-    pub(super) use crate::bindings::connection::keyport::provider::{context, http, log, secrets, types};
+    pub(super) use crate::bindings::connection::keyport::provider::{
+        context, http, log, secrets, types,
+    };
 }
 
 fn refusal(note: imports::types::Note) -> Refusal {
     let data: Value = serde_json::from_str(&note.data).unwrap_or(Value::Null);
-    let transient = data.get("transient").and_then(Value::as_bool).unwrap_or(false);
-    Refusal { code: note.code, say: note.say, transient }
+    let transient = data
+        .get("transient")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    Refusal {
+        code: note.code,
+        say: note.say,
+        transient,
+    }
 }
 
 fn pairs(args: &[(&str, &str)]) -> Vec<(String, String)> {
-    args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    args.iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 impl Host for Imports {
@@ -129,7 +151,11 @@ impl Host for Imports {
             options: Vec::new(),
         })
         .map_err(refusal)?;
-        Ok(Response { status: answer.status, headers: answer.headers, body: answer.body })
+        Ok(Response {
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body,
+        })
     }
 
     fn manifest_json(&self) -> String {
@@ -148,7 +174,13 @@ impl Host for Imports {
         imports::secrets::derive(recipe, &pairs(args)).map_err(refusal)
     }
 
-    fn verify(&self, recipe: &str, args: &[(&str, &str)], message: &[u8], given: &str) -> Result<bool, Refusal> {
+    fn verify(
+        &self,
+        recipe: &str,
+        args: &[(&str, &str)],
+        message: &[u8],
+        given: &str,
+    ) -> Result<bool, Refusal> {
         imports::secrets::verify(recipe, &pairs(args), message, given).map_err(refusal)
     }
 

@@ -22,7 +22,12 @@ pub struct Request {
 impl Request {
     /// A request of any method.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
-        Self { method: method.into(), url: url.into(), headers: Vec::new(), body: None }
+        Self {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     /// A GET.
@@ -38,7 +43,8 @@ impl Request {
     /// Adds a query parameter, escaped.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.url.push(if self.url.contains('?') { '&' } else { '?' });
+        self.url
+            .push(if self.url.contains('?') { '&' } else { '?' });
         escape(name, &mut self.url);
         self.url.push('=');
         escape(value, &mut self.url);
@@ -57,7 +63,8 @@ impl Request {
     /// # Errors
     /// Where the value has no JSON form (a map with keys that are not text).
     pub fn json(mut self, body: &impl Serialize) -> Result<Self, Failure> {
-        let bytes = serde_json::to_vec(body).map_err(|e| Failure::other(format!("the request cannot be written: {e}")))?;
+        let bytes = serde_json::to_vec(body)
+            .map_err(|e| Failure::other(format!("the request cannot be written: {e}")))?;
         self.body = Some(bytes);
         Ok(self.header("content-type", "application/json"))
     }
@@ -65,13 +72,19 @@ impl Request {
 
 /// Everything but the unreserved characters of RFC 3986 is escaped.
 fn escape(text: &str, out: &mut String) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
+            out.extend(
+                [byte >> 4, byte & 15]
+                    .iter()
+                    .filter_map(|digit| HEX.get(usize::from(*digit))),
+            );
         }
     }
 }
@@ -91,7 +104,10 @@ impl Response {
     /// The first value of a header, by name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     /// The answer if its status is 2xx, else the failure that its status usually means.
@@ -101,17 +117,34 @@ impl Response {
     pub fn success(self) -> Result<Self, Failure> {
         let (means, say) = match self.status {
             200..=299 => return Ok(self),
-            401 => (Means::NeedsReconnect, "the app no longer accepts this sign-in"),
-            403 => (Means::MissingScope, "this sign-in lacks a right that is needed here"),
+            401 => (
+                Means::NeedsReconnect,
+                "the app no longer accepts this sign-in",
+            ),
+            403 => (
+                Means::MissingScope,
+                "this sign-in lacks a right that is needed here",
+            ),
             404 | 410 => (Means::NotFound, "the app does not have what was asked for"),
-            429 => (Means::RateLimited, "the app asks to slow down; try again later"),
-            408 | 425 | 500..=599 => (Means::ProviderDown, "the app has a problem of its own; try again later"),
+            429 => (
+                Means::RateLimited,
+                "the app asks to slow down; try again later",
+            ),
+            408 | 425 | 500..=599 => (
+                Means::ProviderDown,
+                "the app has a problem of its own; try again later",
+            ),
             400..=499 => (Means::InvalidInput, "the app did not accept what was sent"),
             _ => (Means::Other, "the app answered with an unusual status"),
         };
-        let seconds: Option<u64> = self.header("retry-after").and_then(|text| text.trim().parse().ok());
+        let seconds: Option<u64> = self
+            .header("retry-after")
+            .and_then(|text| text.trim().parse().ok());
         let retry_after_ms = seconds.map(|seconds| seconds.min(86_400) * 1000);
-        Err(Failure { retry_after_ms, ..Failure::new(means, say) })
+        Err(Failure {
+            retry_after_ms,
+            ..Failure::new(means, say)
+        })
     }
 
     /// The body as a typed value.
@@ -119,16 +152,22 @@ impl Response {
     /// # Errors
     /// `ProviderDown` where it is not what was expected: the usual cause is an error page instead of an API.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let bytes = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
-        serde_json::from_slice(bytes)
-            .map_err(|_| Failure::provider_down("the app's answer is not in the form that it documents").code("unexpected_answer"))
+        let bytes = self
+            .body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.body);
+        serde_json::from_slice(bytes).map_err(|_| {
+            Failure::provider_down("the app's answer is not in the form that it documents")
+                .code("unexpected_answer")
+        })
     }
 }
 
 /// Reads an action's input into a type of the provider's.
 pub(crate) fn typed<T: DeserializeOwned>(input: Value) -> Result<T, Failure> {
     // serde's message names fields and types of the provider's own; it repeats at most a short value of the input.
-    serde_json::from_value(input).map_err(|e| Failure::invalid_input(format!("the input does not fit: {e}")))
+    serde_json::from_value(input)
+        .map_err(|e| Failure::invalid_input(format!("the input does not fit: {e}")))
 }
 
 #[cfg(test)]
@@ -137,23 +176,42 @@ mod tests {
 
     #[test]
     fn query_values_are_escaped_so_that_they_stay_one_value() {
-        let request = Request::get("/notes").query("q", "a&b=c d/é").query("n", "1");
+        let request = Request::get("/notes")
+            .query("q", "a&b=c d/é")
+            .query("n", "1");
         assert_eq!(request.url, "/notes?q=a%26b%3Dc%20d%2F%C3%A9&n=1");
     }
 
     #[test]
     fn a_refusal_becomes_the_meaning_of_its_status() {
-        let answer = |status| Response { status, headers: vec![("Retry-After".into(), "3".into())], body: Vec::new() };
-        assert_eq!(answer(401).success().unwrap_err().means, Means::NeedsReconnect);
-        assert_eq!(answer(422).success().unwrap_err().means, Means::InvalidInput);
+        let answer = |status| Response {
+            status,
+            headers: vec![("Retry-After".into(), "3".into())],
+            body: Vec::new(),
+        };
+        assert_eq!(
+            answer(401).success().unwrap_err().means,
+            Means::NeedsReconnect
+        );
+        assert_eq!(
+            answer(422).success().unwrap_err().means,
+            Means::InvalidInput
+        );
         let slow = answer(429).success().unwrap_err();
-        assert_eq!((slow.means, slow.retry_after_ms), (Means::RateLimited, Some(3000)));
+        assert_eq!(
+            (slow.means, slow.retry_after_ms),
+            (Means::RateLimited, Some(3000))
+        );
         assert!(answer(204).success().is_ok());
     }
 
     #[test]
     fn an_error_page_instead_of_json_is_the_apps_fault() {
-        let page = Response { status: 200, headers: Vec::new(), body: b"<html>".to_vec() };
+        let page = Response {
+            status: 200,
+            headers: Vec::new(),
+            body: b"<html>".to_vec(),
+        };
         assert_eq!(page.json::<Value>().unwrap_err().means, Means::ProviderDown);
     }
 }

@@ -20,7 +20,11 @@ pub struct Account {
 impl Account {
     /// An account with nothing more to show.
     pub fn new(id: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { id: id.into(), label: label.into(), extra: json!({}) }
+        Self {
+            id: id.into(),
+            label: label.into(),
+            extra: json!({}),
+        }
     }
 }
 
@@ -58,8 +62,16 @@ pub trait Provider {
     ///
     /// # Errors
     /// What the app's refusal means.
-    fn poll(_host: &dyn Host, trigger: &str, _input: Value, _cursor: Option<Value>) -> Result<Page, Failure> {
-        Err(Failure::not_found(format!("this app has no trigger {trigger}")).code("no_such_trigger"))
+    fn poll(
+        _host: &dyn Host,
+        trigger: &str,
+        _input: Value,
+        _cursor: Option<Value>,
+    ) -> Result<Page, Failure> {
+        Err(
+            Failure::not_found(format!("this app has no trigger {trigger}"))
+                .code("no_such_trigger"),
+        )
     }
 
     /// After connecting (part `lifecycle`): an object of public captures.

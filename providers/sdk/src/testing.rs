@@ -27,7 +27,10 @@ impl FakeHost {
     /// A host for a connection of this manifest (its guest's view).
     #[must_use]
     pub fn new(manifest: &Value) -> Self {
-        Self { manifest: manifest.to_string(), ..Self::default() }
+        Self {
+            manifest: manifest.to_string(),
+            ..Self::default()
+        }
     }
 
     /// With a public value.
@@ -47,7 +50,11 @@ impl FakeHost {
     /// The next answer.
     #[must_use]
     pub fn answer(self, status: u16, body: &Value) -> Self {
-        let response = Response { status, headers: Vec::new(), body: body.to_string().into_bytes() };
+        let response = Response {
+            status,
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+        };
         self.answers.borrow_mut().push_back(Ok(response));
         self
     }
@@ -81,7 +88,11 @@ impl Host for FakeHost {
     fn send(&self, request: &Request) -> Result<Response, Refusal> {
         self.sent.borrow_mut().push(request.clone());
         self.answers.borrow_mut().pop_front().unwrap_or_else(|| {
-            Err(Refusal { code: "no_answer".to_owned(), say: "the test scripted no further answer".to_owned(), transient: false })
+            Err(Refusal {
+                code: "no_answer".to_owned(),
+                say: "the test scripted no further answer".to_owned(),
+                transient: false,
+            })
         })
     }
 
@@ -98,11 +109,20 @@ impl Host for FakeHost {
     }
 
     fn derive(&self, recipe: &str, args: &[(&str, &str)]) -> Result<String, Refusal> {
-        let args: Vec<String> = args.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let args: Vec<String> = args
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Ok(format!("derived:{recipe}:{}", args.join(",")))
     }
 
-    fn verify(&self, recipe: &str, args: &[(&str, &str)], message: &[u8], given: &str) -> Result<bool, Refusal> {
+    fn verify(
+        &self,
+        recipe: &str,
+        args: &[(&str, &str)],
+        message: &[u8],
+        given: &str,
+    ) -> Result<bool, Refusal> {
         let mut args = args.to_vec();
         let message = String::from_utf8_lossy(message);
         args.push(("message", &message));

@@ -95,7 +95,8 @@ export default async function scenario({ page, context, wanted, shoot }) {
   const again = context.waitForEvent("page");
   await same.locator(id("reactivate")).click();
   const next = page.locator(`${id("connect-dialog")} ${id("submit")}`);
-  if (await next.isVisible({ timeout: 2000 }).catch(() => false)) await next.click();
+  await next.waitFor();
+  await next.click();
   await allow(await again);
   await page.locator(id("done")).click();
   await expectText(same.locator(id("status")), /connected/i, "reactivated under the same id");

@@ -42,7 +42,9 @@ impl Engine {
                 .list(Connection::KIND, owner.as_ref(), after.as_deref(), wanted)
                 .await?;
             for head in page.heads {
-                let stored = record::read_head::<Connection>(head)?;
+                let Some(stored) = record::read_listed::<Connection>(head) else {
+                    continue;
+                };
                 if listed(actor, query, stored.owner(), &stored.clear) {
                     items.push(self.view(&stored));
                 }

@@ -162,8 +162,25 @@ pub(crate) fn read_head<E: Entity>(head: Head) -> Result<Stored<E>, ConnectError
         id: head.id,
         rev: head.rev,
         sealed: None,
-        damaged: false,
+        damaged: head.damaged,
     })
+}
+
+/// [`read_head`] for lists, which live on: a row that can't be read is told to the operator and passed over.
+pub(crate) fn read_listed<E: Entity>(head: Head) -> Option<Stored<E>> {
+    let id = head.id.id.clone();
+    match read_head(head) {
+        Ok(stored) => Some(stored),
+        Err(error) => {
+            tracing::error!(
+                what = E::WHAT,
+                id,
+                code = error.code(),
+                "a record of the store can't be read; restore it from a backup"
+            );
+            None
+        }
+    }
 }
 
 impl Engine {
@@ -201,7 +218,7 @@ impl Engine {
                 .list(E::KIND, owner, after.as_deref(), 200)
                 .await?;
             for head in page.heads {
-                found.push(read_head::<E>(head)?);
+                found.extend(read_listed::<E>(head));
             }
             after = page.next;
             if after.is_none() {

@@ -150,7 +150,7 @@ async fn a_platform_key_is_what_it_was_made_for_until_it_is_revoked() {
     let world = world().await;
     let made = world
         .engine
-        .create_key("ci", &[KeyScope::Manage])
+        .create_key(&crate::Actor::Host, "ci", &[KeyScope::Manage])
         .await
         .unwrap();
     let key = world
@@ -183,7 +183,19 @@ async fn a_platform_key_is_what_it_was_made_for_until_it_is_revoked() {
             "{wrong}"
         );
     }
-    assert_eq!(world.engine.list_keys().await.unwrap().len(), 1);
-    world.engine.revoke_key(&made.key.id).await.unwrap();
+    assert_eq!(
+        world
+            .engine
+            .list_keys(&crate::Actor::Host)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    world
+        .engine
+        .revoke_key(&crate::Actor::Host, &made.key.id)
+        .await
+        .unwrap();
     assert_eq!(world.engine.authenticate(&made.secret).await.unwrap(), None);
 }

@@ -57,7 +57,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
             }
         }
         Command::Info { app, folders } => info(find(&wiring::manifests(&folders)?, &app)?),
-        Command::Configure { app, client_id, origins, host } => configure(app, client_id, origins, &host).await?,
+        Command::Configure {
+            app,
+            client_id,
+            origins,
+            host,
+        } => configure(app, client_id, origins, &host).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,15 +73,27 @@ fn find<'a>(apps: &'a [Manifest], wanted: &str) -> Result<&'a Manifest, Failure>
     }
     let nearest = apps
         .iter()
-        .map(|app| (strsim::jaro_winkler(app.id.as_str(), wanted), app.id.as_str()))
+        .map(|app| {
+            (
+                strsim::jaro_winkler(app.id.as_str(), wanted),
+                app.id.as_str(),
+            )
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness > 0.8);
-    let hint = nearest.map(|(_, id)| format!(", did you mean `{id}`?")).unwrap_or_default();
-    Err(Failure::Said(format!("there is no app `{wanted}`{hint}; `keyport app list` shows them all")))
+    let hint = nearest
+        .map(|(_, id)| format!(", did you mean `{id}`?"))
+        .unwrap_or_default();
+    Err(Failure::Said(format!(
+        "there is no app `{wanted}`{hint}; `keyport app list` shows them all"
+    )))
 }
 
 fn info(app: &Manifest) {
-    println!("{} ({}) {}\n{}\n", app.name, app.id, app.version, app.summary);
+    println!(
+        "{} ({}) {}\n{}\n",
+        app.name, app.id, app.version, app.summary
+    );
     println!("Runs in: {}", String::from(app.component.clone()));
     println!("Calls:   {}", app.api.base_url.source());
     for host in &app.api.hosts {
@@ -99,12 +116,28 @@ fn info(app: &Manifest) {
             println!("    attaches      {:?} {}", injection.place, injection.name);
         }
         for field in app.fields_for(id) {
-            println!("    asks for      {}{}", field.label, if field.secret { " (secret)" } else { "" });
+            println!(
+                "    asks for      {}{}",
+                field.label,
+                if field.secret { " (secret)" } else { "" }
+            );
         }
     }
     for (title, names) in [
-        ("Actions", app.actions.iter().map(|(id, one)| (id, &one.title)).collect::<Vec<_>>()),
-        ("Triggers", app.triggers.iter().map(|(id, one)| (id, &one.title)).collect::<Vec<_>>()),
+        (
+            "Actions",
+            app.actions
+                .iter()
+                .map(|(id, one)| (id, &one.title))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "Triggers",
+            app.triggers
+                .iter()
+                .map(|(id, one)| (id, &one.title))
+                .collect::<Vec<_>>(),
+        ),
     ] {
         if !names.is_empty() {
             println!("\n{title}:");
@@ -115,7 +148,12 @@ fn info(app: &Manifest) {
     }
 }
 
-async fn configure(app: String, client_id: String, origins: Vec<String>, host: &HostArguments) -> Result<(), Failure> {
+async fn configure(
+    app: String,
+    client_id: String,
+    origins: Vec<String>,
+    host: &HostArguments,
+) -> Result<(), Failure> {
     eprintln!("The client's secret, one line on standard input (empty for none):");
     let mut secret = zeroize::Zeroizing::new(String::new());
     std::io::stdin()
@@ -128,8 +166,14 @@ async fn configure(app: String, client_id: String, origins: Vec<String>, host: &
         origins,
         ..NewConfiguration::default()
     };
-    let made = key::engine(host).await?.configure(&Actor::Host, &app, new).await?;
+    let made = key::engine(host)
+        .await?
+        .configure(&Actor::Host, &app, new)
+        .await?;
     println!("Made {} for {}.", made.id, made.app);
-    println!("Register this redirect URI (callback URL) at {}:\n\n    {}", made.app, made.redirect_uri);
+    println!(
+        "Register this redirect URI (callback URL) at {}:\n\n    {}",
+        made.app, made.redirect_uri
+    );
     Ok(())
 }

@@ -22,8 +22,8 @@ use url::Url;
 use super::{Failure, HostArguments, Outcome};
 use crate::config;
 use crate::demo::{Demo, Keyport};
-use crate::wiring::{self, WiringError};
 use crate::logs;
+use crate::wiring::{self, WiringError};
 
 /// The origin in the sandbox vendor's manifests; it exists nowhere else.
 const VENDOR_ORIGIN: &str = "https://vendor.keyport.test";
@@ -64,17 +64,41 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let platform_url = format!("http://127.0.0.1:{}", port(&platform)?);
     let vendor_url = format!("http://127.0.0.1:{}", port(&vendor_listener)?);
 
-    let data = arguments.host.data.clone().unwrap_or_else(|| PathBuf::from(".keyport"));
+    let data = arguments
+        .host
+        .data
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(".keyport"));
     let mut flags = Table::new();
-    config::put(&mut flags, &["public_url"], Value::String(public_url.clone()));
-    config::put(&mut flags, &["listen"], Value::String(address(&keyport)?.to_string()));
-    config::put(&mut flags, &["data"], Value::String(data.display().to_string()));
-    config::put(&mut flags, &["origins", VENDOR_ORIGIN], Value::String(vendor_url.clone()));
+    config::put(
+        &mut flags,
+        &["public_url"],
+        Value::String(public_url.clone()),
+    );
+    config::put(
+        &mut flags,
+        &["listen"],
+        Value::String(address(&keyport)?.to_string()),
+    );
+    config::put(
+        &mut flags,
+        &["data"],
+        Value::String(data.display().to_string()),
+    );
+    config::put(
+        &mut flags,
+        &["origins", VENDOR_ORIGIN],
+        Value::String(vendor_url.clone()),
+    );
     let own_key = match &arguments.host.root_key_file {
         Some(_) => false,
         None => {
             let file = root_key_file(&data)?;
-            config::put(&mut flags, &["root_key", "file"], Value::String(file.display().to_string()));
+            config::put(
+                &mut flags,
+                &["root_key", "file"],
+                Value::String(file.display().to_string()),
+            );
             true
         }
     };
@@ -100,12 +124,24 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let own = parse(&platform_url)?;
     let public = parse(&public_url)?;
     let host_name = public_url.trim_start_matches("http://");
-    let client = Keyport::new(format!("http://{}", address(&keyport)?), host_name, &platform_key)
-        .map_err(|error| Failure::Said(error.to_string()))?;
-    let demo = Demo::new(&own, &public, client).map_err(|error| Failure::Said(error.to_string()))?;
+    let client = Keyport::new(
+        format!("http://{}", address(&keyport)?),
+        host_name,
+        &platform_key,
+    )
+    .map_err(|error| Failure::Said(error.to_string()))?;
+    let demo =
+        Demo::new(&own, &public, client).map_err(|error| Failure::Said(error.to_string()))?;
 
     announce(&demo, &public_url, &vendor_url, &data, own_key);
-    serve_all(host.engine, &public, (keyport, platform, vendor_listener), vendor, &demo).await
+    serve_all(
+        host.engine,
+        &public,
+        (keyport, platform, vendor_listener),
+        vendor,
+        &demo,
+    )
+    .await
 }
 
 async fn serve_all(
@@ -120,12 +156,23 @@ async fn serve_all(
         // An error means that the sender is gone, which is the end as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let listen = Listen { address: address(&keyport)?, tls: None, behind_proxy: false };
-    let vendor = tokio::spawn(keyport_sandbox::serve(vendor_listener, vendor, until(stopped.clone())));
+    let listen = Listen {
+        address: address(&keyport)?,
+        tls: None,
+        behind_proxy: false,
+    };
+    let vendor = tokio::spawn(keyport_sandbox::serve(
+        vendor_listener,
+        vendor,
+        until(stopped.clone()),
+    ));
     let platform = tokio::spawn(
-        axum::serve(platform, demo.router()).with_graceful_shutdown(until(stopped.clone())).into_future(),
+        axum::serve(platform, demo.router())
+            .with_graceful_shutdown(until(stopped.clone()))
+            .into_future(),
     );
-    let state = ServerState::new(engine, public).map_err(|error| Failure::Said(error.to_string()))?;
+    let state =
+        ServerState::new(engine, public).map_err(|error| Failure::Said(error.to_string()))?;
     let serving = keyport_server::serve(state, keyport, listen, until(stopped));
     let signal = async {
         wiring::shutdown().await;
@@ -146,7 +193,10 @@ fn announce(demo: &Demo, public_url: &str, vendor_url: &str, data: &Path, own_ke
     println!("  Keyport        {public_url}   (API: {public_url}/docs)");
     println!("  pretend vendor {vendor_url}   (its keys and passwords: {vendor_url}/developer)");
     println!("  data           {}", data.display());
-    println!("  platform key   {}", data.join(PLATFORM_KEY_FILE).display());
+    println!(
+        "  platform key   {}",
+        data.join(PLATFORM_KEY_FILE).display()
+    );
     if own_key {
         println!("  root key       {}", data.join("root.key").display());
     }
@@ -158,8 +208,13 @@ async fn configure_vendor(engine: &Engine, secret: String) -> Result<(), Failure
     let existing = engine.configurations("sandbox").await?;
     match existing.iter().find(|one| one.default) {
         Some(one) => {
-            let patch = ConfigurationPatch { client_secret: Some(secret), ..Default::default() };
-            engine.update_configuration(&Actor::Host, &one.id, None, patch).await?;
+            let patch = ConfigurationPatch {
+                client_secret: Some(secret),
+                ..Default::default()
+            };
+            engine
+                .update_configuration(&Actor::Host, &one.id, None, patch)
+                .await?;
         }
         None => {
             let new = NewConfiguration {
@@ -176,17 +231,33 @@ async fn configure_vendor(engine: &Engine, secret: String) -> Result<(), Failure
 
 /// A fresh key for each run; those of earlier runs end.
 async fn demo_key(engine: &Engine) -> Result<String, Failure> {
-    for key in engine.list_keys().await?.iter().filter(|key| key.name == DEMO_KEY_NAME) {
-        engine.revoke_key(&key.id).await?;
+    for key in engine
+        .list_keys(&Actor::Host)
+        .await?
+        .iter()
+        .filter(|key| key.name == DEMO_KEY_NAME)
+    {
+        engine.revoke_key(&Actor::Host, &key.id).await?;
     }
-    let scopes = [KeyScope::Manage, KeyScope::Connect, KeyScope::Actions, KeyScope::Proxy];
-    Ok(engine.create_key(DEMO_KEY_NAME, &scopes).await?.secret)
+    let scopes = [
+        KeyScope::Manage,
+        KeyScope::Connect,
+        KeyScope::Actions,
+        KeyScope::Proxy,
+    ];
+    Ok(engine
+        .create_key(&Actor::Host, DEMO_KEY_NAME, &scopes)
+        .await?
+        .secret)
 }
 
 /// Writes a file that only its owner can read, whatever was there before.
 fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
-    let file = |source| Failure::File { path: path.to_owned(), source };
+    let file = |source| Failure::File {
+        path: path.to_owned(),
+        source,
+    };
     if path.exists() {
         std::fs::remove_file(path).map_err(file)?;
     }
@@ -197,14 +268,19 @@ fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    options.open(path).and_then(|mut open| writeln!(open, "{text}")).map_err(file)
+    options
+        .open(path)
+        .and_then(|mut open| writeln!(open, "{text}"))
+        .map_err(file)
 }
 
 fn root_key_file(data: &Path) -> Result<PathBuf, Failure> {
     wiring::private_folder(data)?;
     let file = data.join("root.key");
     if !file.exists() {
-        RootKey::generate().and_then(|key| key.write_new_file(&file)).map_err(WiringError::from)?;
+        RootKey::generate()
+            .and_then(|key| key.write_new_file(&file))
+            .map_err(WiringError::from)?;
     }
     Ok(file)
 }
@@ -214,7 +290,10 @@ async fn loopback(port: u16) -> Result<TcpListener, Failure> {
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(|source| Failure::Listen { address: "127.0.0.1".into(), source })
+    listener.local_addr().map_err(|source| Failure::Listen {
+        address: "127.0.0.1".into(),
+        source,
+    })
 }
 
 fn port(listener: &TcpListener) -> Result<u16, Failure> {
@@ -222,7 +301,8 @@ fn port(listener: &TcpListener) -> Result<u16, Failure> {
 }
 
 fn parse(url: &str) -> Result<Url, Failure> {
-    url.parse().map_err(|error| Failure::Said(format!("{url}: {error}")))
+    url.parse()
+        .map_err(|error| Failure::Said(format!("{url}: {error}")))
 }
 
 fn random_secret() -> Result<String, Failure> {

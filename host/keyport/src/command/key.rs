@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use keyport_connect::Engine;
 use keyport_connect::view::KeyScope;
+use keyport_connect::{Actor, Engine};
 use keyport_vault::RootKey;
 
 use super::{Failure, HostArguments, Outcome};
@@ -28,7 +28,12 @@ enum Command {
         /// What it is for, e.g. "production backend"
         name: String,
         /// What it may do: manage, connect, actions, proxy, read-credentials
-        #[arg(long = "scope", value_delimiter = ',', required = true, value_name = "SCOPE")]
+        #[arg(
+            long = "scope",
+            value_delimiter = ',',
+            required = true,
+            value_name = "SCOPE"
+        )]
         scopes: Vec<String>,
         #[command(flatten)]
         host: HostArguments,
@@ -55,26 +60,45 @@ enum Command {
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Create { name, scopes, host } => {
-            let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<KeyScope>, _>>()?;
-            let created = engine(&host).await?.create_key(&name, &scopes).await?;
+            let scopes = scopes
+                .iter()
+                .map(|scope| scope.parse())
+                .collect::<Result<Vec<KeyScope>, _>>()?;
+            let created = engine(&host)
+                .await?
+                .create_key(&Actor::Host, &name, &scopes)
+                .await?;
             // The secret alone goes to standard output, so that a script can take it.
-            eprintln!("Made {} \"{}\". This is the only time that it is shown:", created.key.id, created.key.name);
+            eprintln!(
+                "Made {} \"{}\". This is the only time that it is shown:",
+                created.key.id, created.key.name
+            );
             println!("{}", created.secret);
         }
         Command::List { host } => {
-            for key in engine(&host).await?.list_keys().await? {
-                let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
+            for key in engine(&host).await?.list_keys(&Actor::Host).await? {
+                let scopes = key
+                    .scopes
+                    .iter()
+                    .map(|scope| scope.as_str())
+                    .collect::<Vec<_>>()
+                    .join(",");
                 let used = key.last_used_at.as_deref().unwrap_or("never used");
                 println!("{}\t{}\t{scopes}\t{used}", key.id, key.name);
             }
         }
         Command::Revoke { id, host } => {
-            engine(&host).await?.revoke_key(&id).await?;
+            engine(&host).await?.revoke_key(&Actor::Host, &id).await?;
             println!("Revoked {id}.");
         }
         Command::Root { file } => {
-            RootKey::generate().and_then(|key| key.write_new_file(&file)).map_err(WiringError::from)?;
-            println!("Made {}. Keep a copy apart from the backups of the data: without it nothing can be read.", file.display());
+            RootKey::generate()
+                .and_then(|key| key.write_new_file(&file))
+                .map_err(WiringError::from)?;
+            println!(
+                "Made {}. Keep a copy apart from the backups of the data: without it nothing can be read.",
+                file.display()
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

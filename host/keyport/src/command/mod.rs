@@ -80,9 +80,16 @@ pub struct HostArguments {
 impl HostArguments {
     /// The configuration that these flags, the file and the environment make together, over `defaults`.
     pub fn read(&self, mut flags: toml::Table) -> Result<Config, ConfigError> {
-        for (place, path) in [(&["data"][..], &self.data), (&["root_key", "file"][..], &self.root_key_file)] {
+        for (place, path) in [
+            (&["data"][..], &self.data),
+            (&["root_key", "file"][..], &self.root_key_file),
+        ] {
             if let Some(path) = path {
-                config::put(&mut flags, place, toml::Value::String(path.display().to_string()));
+                config::put(
+                    &mut flags,
+                    place,
+                    toml::Value::String(path.display().to_string()),
+                );
             }
         }
         config::read(self.config.as_deref(), std::env::vars(), flags)

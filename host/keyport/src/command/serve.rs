@@ -61,10 +61,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let host = wiring::host(&config).await?;
     let listener = wiring::bind(config.listen).await?;
     for (from, to) in &host.origins {
-        tracing::warn!(from, to, "requests to this origin go elsewhere, as the configuration says");
+        tracing::warn!(
+            from,
+            to,
+            "requests to this origin go elsewhere, as the configuration says"
+        );
     }
     tracing::info!(listen = %config.listen, public_url = %config.public_url, apps = host.apps, "serving");
-    let state = ServerState::new(host.engine, &config.public_url).map_err(|error| Failure::Said(error.to_string()))?;
+    let state = ServerState::new(host.engine, &config.public_url)
+        .map_err(|error| Failure::Said(error.to_string()))?;
     keyport_server::serve(state, listener, listen, wiring::shutdown())
         .await
         .map_err(|error| Failure::Said(format!("serving ended: {error}")))?;
@@ -75,11 +80,18 @@ pub async fn run(arguments: Arguments) -> Outcome {
 fn listen(config: &Config) -> Result<Listen, Failure> {
     let tls = match &config.tls {
         Some(files) => Some(
-            Tls::from_files(&files.certificate, &files.key).map_err(|error| Failure::Said(error.to_string()))?,
+            Tls::from_files(&files.certificate, &files.key)
+                .map_err(|error| Failure::Said(error.to_string()))?,
         ),
         None => None,
     };
-    let listen = Listen { address: config.listen, tls, behind_proxy: config.behind_proxy };
-    listen.check().map_err(|error| Failure::Said(error.to_string()))?;
+    let listen = Listen {
+        address: config.listen,
+        tls,
+        behind_proxy: config.behind_proxy,
+    };
+    listen
+        .check()
+        .map_err(|error| Failure::Said(error.to_string()))?;
     Ok(listen)
 }

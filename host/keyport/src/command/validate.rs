@@ -52,11 +52,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
         count(errors, "error"),
         count(warnings, "warning")
     );
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn validate(path: &Path, name: &str, text: &str) -> Report {
-    let folder = path.parent().filter(|_| path.file_name().is_some_and(|file| file == "manifest.yaml"));
+    let folder = path
+        .parent()
+        .filter(|_| path.file_name().is_some_and(|file| file == "manifest.yaml"));
     match folder {
         Some(folder) => check(name, text, Some(&FolderFacts::read(folder))),
         None => check(name, text, None),
@@ -75,18 +81,28 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<(String, String), Failure> {
-    let file = |source| Failure::File { path: path.to_owned(), source };
+    let file = |source| Failure::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
     let name = if path == Path::new("-") {
-        std::io::stdin().take(READ_MAX_BYTES).read_to_end(&mut bytes).map_err(file)?;
+        std::io::stdin()
+            .take(READ_MAX_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(file)?;
         "standard input".to_owned()
     } else {
-        std::fs::File::open(path).and_then(|open| open.take(READ_MAX_BYTES).read_to_end(&mut bytes)).map_err(file)?;
+        std::fs::File::open(path)
+            .and_then(|open| open.take(READ_MAX_BYTES).read_to_end(&mut bytes))
+            .map_err(file)?;
         path.display().to_string()
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::Said(format!("{name} is not UTF-8 (at byte {at}); save it as UTF-8"))
+        Failure::Said(format!(
+            "{name} is not UTF-8 (at byte {at}); save it as UTF-8"
+        ))
     })?;
     Ok((name, text))
 }

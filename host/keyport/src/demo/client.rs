@@ -33,7 +33,11 @@ pub struct Refused {
 
 impl Keyport {
     /// `address` is where to connect, `host` what Keyport calls itself. Fails if one can't stand in a header.
-    pub fn new(address: String, host: &str, platform_key: &str) -> Result<Self, http::header::InvalidHeaderValue> {
+    pub fn new(
+        address: String,
+        host: &str,
+        platform_key: &str,
+    ) -> Result<Self, http::header::InvalidHeaderValue> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {platform_key}"))?;
         authorization.set_sensitive(true);
         Ok(Self {
@@ -54,17 +58,28 @@ impl Keyport {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address))
             .header(HOST, self.host.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))
+            .body(Full::new(
+                body.map(|body| Bytes::from(body.to_string()))
+                    .unwrap_or_default(),
+            ))
             .map_err(|_| unreachable_problem("the address of Keyport is not usable"))?;
-        let answer =
-            self.http.request(request).await.map_err(|_| unreachable_problem("Keyport does not answer; is it running?"))?;
+        let answer = self
+            .http
+            .request(request)
+            .await
+            .map_err(|_| unreachable_problem("Keyport does not answer; is it running?"))?;
         let status = answer.status();
         let bytes = answer
             .into_body()
@@ -73,10 +88,20 @@ impl Keyport {
             .map_err(|_| unreachable_problem("Keyport broke off its answer; try again"))?
             .to_bytes();
         let document = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if status.is_success() { Ok(document) } else { Err(Refused { status: status.as_u16(), problem: document }) }
+        if status.is_success() {
+            Ok(document)
+        } else {
+            Err(Refused {
+                status: status.as_u16(),
+                problem: document,
+            })
+        }
     }
 }
 
 fn unreachable_problem(detail: &str) -> Refused {
-    Refused { status: 502, problem: json!({ "title": "Keyport can't be reached", "status": 502, "detail": detail }) }
+    Refused {
+        status: 502,
+        problem: json!({ "title": "Keyport can't be reached", "status": 502, "detail": detail }),
+    }
 }

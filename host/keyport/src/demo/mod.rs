@@ -44,19 +44,29 @@ struct Inner {
 
 impl Demo {
     /// `own` and `keyport_public` are origins; `keyport` holds the platform key.
-    pub fn new(own: &Url, keyport_public: &Url, keyport: Keyport) -> Result<Self, getrandom::Error> {
+    pub fn new(
+        own: &Url,
+        keyport_public: &Url,
+        keyport: Keyport,
+    ) -> Result<Self, getrandom::Error> {
         let inner = Inner {
             origin: own.origin().ascii_serialization(),
             keyport_origin: keyport_public.origin().ascii_serialization(),
             keyport,
             visitors: Visitors::new()?,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The link that signs a browser in as `demo`; to be printed once, at start.
     pub fn entrance(&self) -> String {
-        format!("{}/enter?token={}", self.inner.origin, self.inner.visitors.entrance())
+        format!(
+            "{}/enter?token={}",
+            self.inner.origin,
+            self.inner.visitors.entrance()
+        )
     }
 
     /// Everything that the demo platform serves.

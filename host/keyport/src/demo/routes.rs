@@ -24,8 +24,19 @@ pub fn router(demo: Demo) -> Router {
         .route("/enter", get(enter))
         .route("/connected", get(connected))
         .route("/manage", get(manage))
-        .route("/demo.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) }))
-        .route("/demo.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
+        .route(
+            "/demo.js",
+            get(|| async {
+                (
+                    [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+                    SCRIPT,
+                )
+            }),
+        )
+        .route(
+            "/demo.css",
+            get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
+        )
         .route("/api/apps", get(apps))
         .route("/api/apps/{app}", get(app))
         .route("/api/sessions", post(create_session))
@@ -36,11 +47,21 @@ pub fn router(demo: Demo) -> Router {
 }
 
 /// Security headers on every answer; changes only from our own origin.
-async fn guard(State(demo): State<Demo>, request: axum::extract::Request, next: middleware::Next) -> Response {
+async fn guard(
+    State(demo): State<Demo>,
+    request: axum::extract::Request,
+    next: middleware::Next,
+) -> Response {
     let foreign = request.method() != http::Method::GET
-        && request.headers().get(header::ORIGIN).is_none_or(|origin| origin != demo.inner.origin.as_str());
+        && request
+            .headers()
+            .get(header::ORIGIN)
+            .is_none_or(|origin| origin != demo.inner.origin.as_str());
     let mut response = if foreign {
-        problem(StatusCode::FORBIDDEN, "This request did not come from the demo platform's own page")
+        problem(
+            StatusCode::FORBIDDEN,
+            "This request did not come from the demo platform's own page",
+        )
     } else {
         next.run(request).await
     };
@@ -66,7 +87,11 @@ async fn guard(State(demo): State<Demo>, request: axum::extract::Request, next: 
 async fn page(State(demo): State<Demo>, headers: HeaderMap) -> Response {
     let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     match demo.inner.visitors.user(&headers) {
-        Some(_) => (html, PAGE.replace("{{keyport}}", &demo.inner.keyport_origin)).into_response(),
+        Some(_) => (
+            html,
+            PAGE.replace("{{keyport}}", &demo.inner.keyport_origin),
+        )
+            .into_response(),
         None => (StatusCode::UNAUTHORIZED, html, STRANGER).into_response(),
     }
 }
@@ -79,9 +104,12 @@ struct Entrance {
 async fn enter(State(demo): State<Demo>, Query(entrance): Query<Entrance>) -> Response {
     match demo.inner.visitors.admit(&entrance.token) {
         Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
-        None => {
-            (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], STRANGER).into_response()
-        }
+        None => (
+            StatusCode::UNAUTHORIZED,
+            [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+            STRANGER,
+        )
+            .into_response(),
     }
 }
 
@@ -89,20 +117,39 @@ async fn enter(State(demo): State<Demo>, Query(entrance): Query<Entrance>) -> Re
 async fn manage(State(demo): State<Demo>, headers: HeaderMap) -> Result<Response, Response> {
     let user = signed_in(&demo, &headers)?;
     let body = json!({ "owner": user, "owner_label": "Demo user", "kind": "manage", "origins": [demo.inner.origin] });
-    let session = demo.inner.keyport.post("/v1/sessions", &body).await.map_err(refused)?;
+    let session = demo
+        .inner
+        .keyport
+        .post("/v1/sessions", &body)
+        .await
+        .map_err(refused)?;
     let url = session.get("url").and_then(Value::as_str).unwrap_or("/");
     Ok(Redirect::to(url).into_response())
 }
 
 async fn apps(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Value>, Response> {
     signed_in(&demo, &headers)?;
-    demo.inner.keyport.get("/v1/apps?limit=100").await.map(Json).map_err(refused)
+    demo.inner
+        .keyport
+        .get("/v1/apps?limit=100")
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
-async fn app(State(demo): State<Demo>, headers: HeaderMap, Path(app): Path<String>) -> Result<Json<Value>, Response> {
+async fn app(
+    State(demo): State<Demo>,
+    headers: HeaderMap,
+    Path(app): Path<String>,
+) -> Result<Json<Value>, Response> {
     signed_in(&demo, &headers)?;
     let path = format!("/v1/apps/{}", segment(&app));
-    demo.inner.keyport.get(&path).await.map(Json).map_err(refused)
+    demo.inner
+        .keyport
+        .get(&path)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 #[derive(Deserialize)]
@@ -127,7 +174,12 @@ async fn create_session(
         "origins": [demo.inner.origin],
         "return_url": format!("{}/connected", demo.inner.origin),
     });
-    demo.inner.keyport.post("/v1/sessions", &body).await.map(Json).map_err(refused)
+    demo.inner
+        .keyport
+        .post("/v1/sessions", &body)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 #[derive(Deserialize)]
@@ -138,12 +190,24 @@ struct Completion {
 }
 
 /// The step that no browser can do for another: the code is redeemed for whoever is signed in *here*.
-async fn redeem(demo: &Demo, headers: &HeaderMap, completion: &Completion) -> Result<Value, Response> {
+async fn redeem(
+    demo: &Demo,
+    headers: &HeaderMap,
+    completion: &Completion,
+) -> Result<Value, Response> {
     let user = signed_in(demo, headers)?;
     let path = format!("/v1/sessions/{}/complete", segment(&completion.session));
     let body = json!({ "code": completion.code, "owner": user });
-    let mut done = demo.inner.keyport.post(&path, &body).await.map_err(refused)?;
-    Ok(done.get_mut("connection").map(Value::take).unwrap_or_default())
+    let mut done = demo
+        .inner
+        .keyport
+        .post(&path, &body)
+        .await
+        .map_err(refused)?;
+    Ok(done
+        .get_mut("connection")
+        .map(Value::take)
+        .unwrap_or_default())
 }
 
 async fn complete(
@@ -161,8 +225,18 @@ async fn connected(
     Query(completion): Query<Completion>,
 ) -> Result<Response, Response> {
     let connection = redeem(&demo, &headers, &completion).await?;
-    let text = |name| connection.get(name).and_then(Value::as_str).unwrap_or_default();
-    Ok(Redirect::to(&format!("/#app={}&connection={}", segment(text("app")), segment(text("id")))).into_response())
+    let text = |name| {
+        connection
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    Ok(Redirect::to(&format!(
+        "/#app={}&connection={}",
+        segment(text("app")),
+        segment(text("id"))
+    ))
+    .into_response())
 }
 
 #[derive(Deserialize)]
@@ -176,7 +250,11 @@ struct Step {
     input: Value,
 }
 
-async fn run(State(demo): State<Demo>, headers: HeaderMap, Json(step): Json<Step>) -> Result<Json<Value>, Response> {
+async fn run(
+    State(demo): State<Demo>,
+    headers: HeaderMap,
+    Json(step): Json<Step>,
+) -> Result<Json<Value>, Response> {
     signed_in(&demo, &headers)?;
     let connection = format!("/v1/connections/{}", segment(&step.connection));
     let (path, body) = match step.kind.as_str() {
@@ -184,16 +262,26 @@ async fn run(State(demo): State<Demo>, headers: HeaderMap, Json(step): Json<Step
             format!("{connection}/triggers/{}/poll", segment(&step.name)),
             json!({ "input": step.input, "cursor": Value::Null }),
         ),
-        _ => (format!("{connection}/actions/{}", segment(&step.name)), json!({ "input": step.input })),
+        _ => (
+            format!("{connection}/actions/{}", segment(&step.name)),
+            json!({ "input": step.input }),
+        ),
     };
-    demo.inner.keyport.post(&path, &body).await.map(Json).map_err(refused)
+    demo.inner
+        .keyport
+        .post(&path, &body)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 fn signed_in(demo: &Demo, headers: &HeaderMap) -> Result<&'static str, Response> {
-    demo.inner
-        .visitors
-        .user(headers)
-        .ok_or_else(|| problem(StatusCode::UNAUTHORIZED, "Open the link that `keyport dev` printed to sign in"))
+    demo.inner.visitors.user(headers).ok_or_else(|| {
+        problem(
+            StatusCode::UNAUTHORIZED,
+            "Open the link that `keyport dev` printed to sign in",
+        )
+    })
 }
 
 fn refused(refused: Refused) -> Response {
@@ -202,12 +290,18 @@ fn refused(refused: Refused) -> Response {
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {
-    (status, Json(json!({ "status": status.as_u16(), "detail": detail }))).into_response()
+    (
+        status,
+        Json(json!({ "status": status.as_u16(), "detail": detail })),
+    )
+        .into_response()
 }
 
 /// One path segment: whatever the browser sent can't reach another route of Keyport.
 fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 #[cfg(test)]
@@ -216,6 +310,9 @@ mod tests {
 
     #[test]
     fn a_segment_can_not_reach_another_route() {
-        assert_eq!(segment("con_1/../../keys?x#y"), "con_1%2F..%2F..%2Fkeys%3Fx%23y");
+        assert_eq!(
+            segment("con_1/../../keys?x#y"),
+            "con_1%2F..%2F..%2Fkeys%3Fx%23y"
+        );
     }
 }

@@ -21,7 +21,10 @@ pub struct Visitors {
 impl Visitors {
     /// Fresh values for this run.
     pub fn new() -> Result<Self, getrandom::Error> {
-        Ok(Self { entrance: random()?, cookie: random()? })
+        Ok(Self {
+            entrance: random()?,
+            cookie: random()?,
+        })
     }
 
     /// What the link carries.
@@ -31,7 +34,12 @@ impl Visitors {
 
     /// The `Set-Cookie` value for whoever brought the right token, else nothing.
     pub fn admit(&self, token: &str) -> Option<String> {
-        (token == self.entrance).then(|| format!("{COOKIE_NAME}={}; Path=/; HttpOnly; SameSite=Lax", self.cookie))
+        (token == self.entrance).then(|| {
+            format!(
+                "{COOKIE_NAME}={}; Path=/; HttpOnly; SameSite=Lax",
+                self.cookie
+            )
+        })
     }
 
     /// The signed-in user of a request.
@@ -65,7 +73,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, "demo_session=guess".parse().unwrap());
         assert_eq!(visitors.user(&headers), None);
-        headers.insert(COOKIE, format!("other=1; {}", cookie.split(';').next().unwrap()).parse().unwrap());
+        headers.insert(
+            COOKIE,
+            format!("other=1; {}", cookie.split(';').next().unwrap())
+                .parse()
+                .unwrap(),
+        );
         assert_eq!(visitors.user(&headers), Some(USER));
     }
 }

@@ -19,7 +19,11 @@ impl Host for State {
             return Err(OverLimit("http requests").into());
         }
         if request.headers.len() > self.limits.headers {
-            return Ok(Err(note("too_many_headers", format!("a request has at most {} headers", self.limits.headers), false)));
+            return Ok(Err(note(
+                "too_many_headers",
+                format!("a request has at most {} headers", self.limits.headers),
+                false,
+            )));
         }
         let request = match translate(request) {
             Ok(request) => request,
@@ -38,18 +42,30 @@ impl Host for State {
 fn translate(request: Request) -> Result<http::Request<Body>, Note> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| note("bad_method", "the method is not one of HTTP", false))?;
-    let uri: Uri = request
-        .url
-        .parse()
-        .map_err(|_| note("bad_url", "the url is not one; escape what is not allowed in it", false))?;
+    let uri: Uri = request.url.parse().map_err(|_| {
+        note(
+            "bad_url",
+            "the url is not one; escape what is not allowed in it",
+            false,
+        )
+    })?;
     let mut translated = http::Request::new(request.body.map_or_else(Body::empty, Body::from));
     *translated.method_mut() = method;
     *translated.uri_mut() = uri;
     for (name, value) in request.headers {
-        let bad = || note("bad_header", "a header's name or value has characters that are not allowed there", false);
+        let bad = || {
+            note(
+                "bad_header",
+                "a header's name or value has characters that are not allowed there",
+                false,
+            )
+        };
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         let value = HeaderValue::from_str(&value).map_err(|_| bad())?;
-        translated.headers_mut().try_append(header, value).map_err(|_| bad())?;
+        translated
+            .headers_mut()
+            .try_append(header, value)
+            .map_err(|_| bad())?;
     }
     Ok(translated)
 }
@@ -60,9 +76,19 @@ async fn collect(answer: http::Response<Body>, limit: u64) -> Result<Response, N
     let headers = parts
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
-    Ok(Response { status: parts.status.as_u16(), headers, body: body.to_vec(), info: Vec::new() })
+    Ok(Response {
+        status: parts.status.as_u16(),
+        headers,
+        body: body.to_vec(),
+        info: Vec::new(),
+    })
 }
 
 fn refused(error: &EgressError) -> Note {

@@ -14,7 +14,11 @@ impl log::Host for State {
             "error" => LogLevel::Error,
             _ => LogLevel::Info,
         };
-        self.lines.write(level, &text, serde_json::from_str(&data).unwrap_or(Value::Null));
+        self.lines.write(
+            level,
+            &text,
+            serde_json::from_str(&data).unwrap_or(Value::Null),
+        );
         Ok(())
     }
 }

@@ -25,6 +25,15 @@ impl types::Host for State {}
 
 /// A note of the host's own.
 fn note(code: &str, say: impl Into<String>, transient: bool) -> types::Note {
-    let data = if transient { json!({ "transient": true }).to_string() } else { "null".to_owned() };
-    types::Note { code: code.to_owned(), say: say.into(), retry_after_ms: None, data }
+    let data = if transient {
+        json!({ "transient": true }).to_string()
+    } else {
+        "null".to_owned()
+    };
+    types::Note {
+        code: code.to_owned(),
+        say: say.into(),
+        retry_after_ms: None,
+        data,
+    }
 }

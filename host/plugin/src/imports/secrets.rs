@@ -17,16 +17,30 @@ impl secrets::Host for State {
         self.count_placeholder()?;
         let kit = &self.call.secrets;
         let Some(handle) = kit.handles.get(&name) else {
-            return Ok(Err(note("no_such_handle", format!("the manifest declares no handle {name}"), false)));
+            return Ok(Err(note(
+                "no_such_handle",
+                format!("the manifest declares no handle {name}"),
+                false,
+            )));
         };
-        Ok(match handle.value.render_secret(&kit.scope, Escaping::Raw) {
-            Ok(value) => Ok(self.issue(&value, &handle.slots)),
-            // The error names the expression of the manifest, never a value.
-            Err(error) => Err(note("missing_value", format!("the handle {name} has no value here: {error}"), false)),
-        })
+        Ok(
+            match handle.value.render_secret(&kit.scope, Escaping::Raw) {
+                Ok(value) => Ok(self.issue(&value, &handle.slots)),
+                // The error names the expression of the manifest, never a value.
+                Err(error) => Err(note(
+                    "missing_value",
+                    format!("the handle {name} has no value here: {error}"),
+                    false,
+                )),
+            },
+        )
     }
 
-    async fn derive(&mut self, recipe: String, args: Vec<(String, String)>) -> wasmtime::Result<Result<String, Note>> {
+    async fn derive(
+        &mut self,
+        recipe: String,
+        args: Vec<(String, String)>,
+    ) -> wasmtime::Result<Result<String, Note>> {
         self.count_placeholder()?;
         let kit = &self.call.secrets;
         let Some(declared) = kit.recipes.get(&recipe) else {
@@ -51,14 +65,20 @@ impl secrets::Host for State {
         let Some(declared) = kit.recipes.get(&recipe) else {
             return Ok(Err(no_such_recipe(&recipe)));
         };
-        Ok(declared.verify(&kit.scope, &args, &message, &given).map_err(|error| failed(&recipe, &error)))
+        Ok(declared
+            .verify(&kit.scope, &args, &message, &given)
+            .map_err(|error| failed(&recipe, &error)))
     }
 }
 
 impl State {
     fn count_placeholder(&mut self) -> wasmtime::Result<()> {
         self.placeholders += 1;
-        if self.placeholders > self.limits.placeholders { Err(OverLimit("uses of secrets").into()) } else { Ok(()) }
+        if self.placeholders > self.limits.placeholders {
+            Err(OverLimit("uses of secrets").into())
+        } else {
+            Ok(())
+        }
     }
 
     fn issue(&self, value: &SecretText, slots: &[SecretSlot]) -> String {
@@ -69,14 +89,25 @@ impl State {
                 SecretSlot::Query(name) => Slot::Query(name.clone()),
             })
             .collect();
-        self.call.pass.handles.issue(Secret::new(value.expose()), slots)
+        self.call
+            .pass
+            .handles
+            .issue(Secret::new(value.expose()), slots)
     }
 }
 
 fn no_such_recipe(name: &str) -> Note {
-    note("no_such_recipe", format!("the manifest declares no recipe {name}"), false)
+    note(
+        "no_such_recipe",
+        format!("the manifest declares no recipe {name}"),
+        false,
+    )
 }
 
 fn failed(name: &str, error: &RecipeError) -> Note {
-    note("recipe_failed", format!("the recipe {name} cannot be used here: {error}"), false)
+    note(
+        "recipe_failed",
+        format!("the recipe {name} cannot be used here: {error}"),
+        false,
+    )
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
-use keyport_egress::{Credential, Egress, EgressConfig, Injection, Origins, Pass, Place, Purpose, Secret};
+use keyport_egress::{
+    Credential, Egress, EgressConfig, Injection, Origins, Pass, Place, Purpose, Secret,
+};
 use keyport_manifest::{AllowedHosts, Scope};
 use keyport_plugin::{Call, CallLimits, LoadedApp, LogLine, PluginConfig, PluginHost, SecretKit};
 use serde_json::{Value, json};
@@ -25,7 +27,9 @@ pub const KEY: &str = "canary-key-91bc2d";
 /// Builds a guest once per test binary; cargo itself keeps it between runs.
 fn wasm(package: &str) -> Vec<u8> {
     static BUILDING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one_at_a_time = BUILDING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests");
     guest_build::ensure_target().unwrap();
@@ -45,21 +49,30 @@ pub fn limits() -> CallLimits {
 }
 
 pub fn host() -> PluginHost {
-    PluginHost::new(PluginConfig { cache_dir: None, max_concurrent: 4, limits: limits() }).unwrap()
+    PluginHost::new(PluginConfig {
+        cache_dir: None,
+        max_concurrent: 4,
+        limits: limits(),
+    })
+    .unwrap()
 }
 
 /// The guest that misbehaves, loaded once per test binary.
 pub async fn acts() -> &'static LoadedApp {
     static APP: OnceCell<LoadedApp> = OnceCell::const_new();
     APP.get_or_init(|| async {
-        let wasm = tokio::task::spawn_blocking(|| wasm("hostile-acts")).await.unwrap();
+        let wasm = tokio::task::spawn_blocking(|| wasm("hostile-acts"))
+            .await
+            .unwrap();
         host().load("acts", &wasm).await.unwrap()
     })
     .await
 }
 
 pub async fn load(package: &'static str) -> LoadedApp {
-    let wasm = tokio::task::spawn_blocking(move || wasm(package)).await.unwrap();
+    let wasm = tokio::task::spawn_blocking(move || wasm(package))
+        .await
+        .unwrap();
     host().load(package, &wasm).await.unwrap()
 }
 
@@ -86,12 +99,22 @@ impl Upstream {
                 let headers: BTreeMap<String, String> = request
                     .headers()
                     .iter()
-                    .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                    .map(|(name, value)| {
+                        (
+                            name.to_string(),
+                            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                        )
+                    })
                     .collect();
                 let line = format!("{} {}", request.method(), request.uri());
                 let echo = json!({ "name": "Ann", "line": line, "headers": headers });
                 seen.lock().unwrap().push(Arrived { line, headers });
-                (StatusCode::OK, [("set-cookie", "session=1"), ("x-plain", "kept")], Json(echo)).into_response()
+                (
+                    StatusCode::OK,
+                    [("set-cookie", "session=1"), ("x-plain", "kept")],
+                    Json(echo),
+                )
+                    .into_response()
             }
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -111,7 +134,11 @@ pub type Log = Arc<Mutex<Vec<LogLine>>>;
 /// A call for a connection to `https://api.hostile.test`, which is the upstream.
 pub fn call(upstream: &Upstream) -> (Call, Log) {
     let origins = Origins::parse([("https://api.hostile.test", upstream.origin.as_str())]).unwrap();
-    let egress = Egress::new(EgressConfig { origins, ..EgressConfig::default() }).unwrap();
+    let egress = Egress::new(EgressConfig {
+        origins,
+        ..EgressConfig::default()
+    })
+    .unwrap();
     let hosts: AllowedHosts = "api.hostile.test".parse().unwrap();
     let mut pass = Pass::new("owner-1", Purpose::Guest, hosts.clone());
     pass.base_url = Some(url::Url::parse("https://api.hostile.test/").unwrap());
@@ -141,17 +168,26 @@ pub fn call(upstream: &Upstream) -> (Call, Log) {
 
 fn kit() -> SecretKit {
     let from = |value: Value| serde_json::from_value(value).unwrap();
-    let mut kit = SecretKit { scope: Scope::new().with("credentials", json!({ "key": KEY })), ..SecretKit::none() };
+    let mut kit = SecretKit {
+        scope: Scope::new().with("credentials", json!({ "key": KEY })),
+        ..SecretKit::none()
+    };
     kit.recipes.insert(
         "sign".to_owned(),
         serde_json::from_value(json!({ "type": "hmac_sha256", "key": "{{ credentials.key }}", "slots": [{ "header": "X-Signature" }] }))
             .unwrap(),
     );
-    kit.handles.insert("key".to_owned(), from(json!({ "value": "{{ credentials.key }}", "slots": [{ "header": "X-Key" }] })));
+    kit.handles.insert(
+        "key".to_owned(),
+        from(json!({ "value": "{{ credentials.key }}", "slots": [{ "header": "X-Key" }] })),
+    );
     kit
 }
 
 /// Runs one action of the misbehaving guest.
 pub async fn act(action: &str, upstream: &Upstream) -> Result<Value, keyport_plugin::CallError> {
-    acts().await.action(call(upstream).0, action, &json!({})).await
+    acts()
+        .await
+        .action(call(upstream).0, action, &json!({}))
+        .await
 }

@@ -98,8 +98,18 @@ async fn a_key_that_is_unknown_revoked_or_sent_twice_is_refused() {
     asked(&[("authorization", &key), ("authorization", &key)])
         .await
         .problem(401, "unauthorized");
-    let id = server.engine.list_keys().await.unwrap()[0].id.clone();
-    server.engine.revoke_key(&id).await.unwrap();
+    let id = server
+        .engine
+        .list_keys(&keyport_connect::Actor::Host)
+        .await
+        .unwrap()[0]
+        .id
+        .clone();
+    server
+        .engine
+        .revoke_key(&keyport_connect::Actor::Host, &id)
+        .await
+        .unwrap();
     asked(&[("authorization", &key)])
         .await
         .problem(401, "unauthorized");

@@ -56,7 +56,11 @@ impl Server {
 
     /// A fresh platform key, as an `Authorization` header.
     async fn key(&self, scopes: &[KeyScope]) -> String {
-        let created = self.engine.create_key("test", scopes).await.unwrap();
+        let created = self
+            .engine
+            .create_key(&keyport_connect::Actor::Host, "test", scopes)
+            .await
+            .unwrap();
         format!("Bearer {}", created.secret)
     }
 

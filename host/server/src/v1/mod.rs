@@ -13,12 +13,14 @@
 //! | `using` | credentials, actions, triggers |
 //! | `proxy` | any request, with the connection's credentials attached |
 //! | `events` | what happened |
+//! | `keys` | platform keys |
 
 mod answer;
 mod apps;
 mod configurations;
 mod connections;
 mod events;
+mod keys;
 mod proxy;
 mod sessions;
 mod using;
@@ -73,6 +75,8 @@ pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
         .routes(routes!(using::read_credentials))
         .routes(routes!(using::poll_trigger))
         .routes(routes!(events::list_events))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
         .merge(once)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .merge(proxy_routes())

@@ -7,12 +7,11 @@
 //! An upstream's answer carries `keyport-upstream-status`; an answer without it is Keyport's own (a problem). So
 //! a 401 of the app is told from a 401 of ours, and no upstream can imitate ours.
 //!
-//! Left out: CONNECT, TRACE and upgrades; and, so far, streaming of the *request's* body, which is read first, up to
-//! [`REQUEST_LIMIT`]: this crate can't name egress's body type, which streams.
+//! Left out: CONNECT, TRACE and upgrades.
 
 use std::sync::LazyLock;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{RawPathParams, State};
 use axum::response::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -25,9 +24,6 @@ use super::answer::{Answer, Problems};
 use crate::auth::Platform;
 use crate::problem::Problem;
 use crate::state::ServerState;
-
-/// The largest request body that is passed on, in bytes: most APIs take less, and it is held in memory.
-pub const REQUEST_LIMIT: usize = 16 * 1024 * 1024;
 
 /// On every answer of an upstream: its status.
 pub const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("keyport-upstream-status");
@@ -106,14 +102,8 @@ pub(crate) async fn proxy(
         .iter()
         .find_map(|(name, id)| (name == "id").then_some(id))
         .unwrap_or_default();
-    let (parts, body) = outgoing(request)?.into_parts();
-    let body = to_bytes(body, REQUEST_LIMIT)
-        .await
-        .map_err(|_| Problem::too_large(REQUEST_LIMIT))?;
-    let answer = state
-        .engine()
-        .proxy(&actor, id, Request::from_parts(parts, body.into()))
-        .await?;
+    let request = outgoing(request)?.map(keyport_connect::Body::wrap);
+    let answer = state.engine().proxy(&actor, id, request).await?;
     Ok(incoming(answer.map(Body::new)))
 }
 

@@ -1,11 +1,17 @@
 //! Misbehaves in the way that the action's name says, and tells what came of it.
 
-#![expect(clippy::panic, clippy::disallowed_methods, reason = "that is what this guest is for")]
+#![expect(
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "that is what this guest is for"
+)]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use keyport_sdk::{Account, Failure, Host, Level, Page, Provider, Refusal, Request, Response, Value, json};
+use keyport_sdk::{
+    Account, Failure, Host, Level, Page, Provider, Refusal, Request, Response, Value, json,
+};
 
 /// The guest.
 pub struct Acts;
@@ -39,7 +45,11 @@ impl Provider for Acts {
             "print" => {
                 println!("printed");
                 eprintln!("and an error");
-                host.log(Level::Warn, "a line\nwith\u{1b}[31m colour", &json!({ "n": 1 }));
+                host.log(
+                    Level::Warn,
+                    "a line\nwith\u{1b}[31m colour",
+                    &json!({ "n": 1 }),
+                );
                 Value::Null
             }
             "look_around" => json!({
@@ -54,11 +64,17 @@ impl Provider for Acts {
             "get" => told(host.send(&Request::get("/me"))),
             "post" => told(host.send(&Request::post("/me"))),
             "elsewhere" => told(host.send(&Request::get("https://elsewhere.test/steal"))),
-            "authorization" => told(host.send(&Request::get("/me").header("Authorization", "Bearer mine"))),
-            "handle_in_slot" => with_handle(host, |handle| Request::get("/me").header("x-key", handle)),
+            "authorization" => {
+                told(host.send(&Request::get("/me").header("Authorization", "Bearer mine")))
+            }
+            "handle_in_slot" => {
+                with_handle(host, |handle| Request::get("/me").header("x-key", handle))
+            }
             "handle_in_path" => with_handle(host, |handle| Request::get(format!("/{handle}"))),
             "handle_in_query" => with_handle(host, |handle| Request::get("/me").query("q", handle)),
-            "handle_in_header" => with_handle(host, |handle| Request::get("/me").header("x-other", handle)),
+            "handle_in_header" => {
+                with_handle(host, |handle| Request::get("/me").header("x-other", handle))
+            }
             "handle_in_body" => with_handle(host, |handle| {
                 let mut request = Request::post("/me");
                 request.body = Some(format!("take this: {handle}").into_bytes());
@@ -67,7 +83,9 @@ impl Provider for Acts {
             "handle" => told_text(host.handle("key")),
             "undeclared_handle" => told_text(host.handle("other")),
             "derive" => match host.derive("sign", &[("message", "m")]) {
-                Ok(signature) => told(host.send(&Request::get("/me").header("x-signature", signature))),
+                Ok(signature) => {
+                    told(host.send(&Request::get("/me").header("x-signature", signature)))
+                }
                 Err(refusal) => json!({ "refused": refusal.code }),
             },
             "verify" => {
@@ -77,24 +95,41 @@ impl Provider for Acts {
             "flood_requests" => repeat(|| told(host.send(&Request::get("/me")))),
             "flood_secrets" => repeat(|| told_text(host.derive("sign", &[("message", "m")]))),
             "many_headers" => {
-                let request = (0..40_000).fold(Request::get("/me"), |request, n| request.header(format!("x-{n}"), "1"));
+                let request = (0..40_000).fold(Request::get("/me"), |request, n| {
+                    request.header(format!("x-{n}"), "1")
+                });
                 told(host.send(&request))
             }
-            "context" => json!({ "manifest": host.manifest_json(), "region": host.value("region"), "token": host.value("token") }),
+            "context" => {
+                json!({ "manifest": host.manifest_json(), "region": host.value("region"), "token": host.value("token") })
+            }
             other => return Err(Failure::not_found(format!("no {other}"))),
         })
     }
 
-    fn poll(_host: &dyn Host, _trigger: &str, input: Value, cursor: Option<Value>) -> Result<Page, Failure> {
+    fn poll(
+        _host: &dyn Host,
+        _trigger: &str,
+        input: Value,
+        cursor: Option<Value>,
+    ) -> Result<Page, Failure> {
         let next = cursor.as_ref().and_then(Value::as_u64).unwrap_or(0) + 1;
-        Ok(Page { events: vec![input, json!(next)], cursor: json!(next), more: next < 3 })
+        Ok(Page {
+            events: vec![input, json!(next)],
+            cursor: json!(next),
+            more: next < 3,
+        })
     }
 }
 
 fn told(result: Result<Response, Refusal>) -> Value {
     match result {
-        Ok(answer) => json!({ "status": answer.status, "body": String::from_utf8_lossy(&answer.body), "headers": answer.headers }),
-        Err(refusal) => json!({ "refused": refusal.code, "say": refusal.say, "transient": refusal.transient }),
+        Ok(answer) => {
+            json!({ "status": answer.status, "body": String::from_utf8_lossy(&answer.body), "headers": answer.headers })
+        }
+        Err(refusal) => {
+            json!({ "refused": refusal.code, "say": refusal.say, "transient": refusal.transient })
+        }
     }
 }
 
