@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`binary`] | finds the built `keyport`; runs a command to its end |
+//! | [`guest`] | components that only tests need |
 //! | [`host`] | a running `keyport serve` or `keyport dev`, stopped when dropped |
 //! | [`http`] | a small blocking client that keeps cookies and follows nothing by itself |
 //! | [`peer`] | programs that nobody here wrote, started on free loopback ports |
@@ -20,6 +21,7 @@
 
 pub mod binary;
 pub mod browser;
+pub mod guest;
 pub mod host;
 pub mod http;
 pub mod peer;

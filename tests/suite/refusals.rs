@@ -321,3 +321,36 @@ fn a_foreign_page_can_not_use_the_cookie() {
         .get(&format!("{}/v1/connections", host.url()), &[]);
     assert_eq!(api.status, 401, "{}", api.text());
 }
+
+#[test]
+fn a_component_that_crashes_is_reported_and_takes_nobody_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = keyport_tests::binary::repository().join("tests/apps/traps/manifest.yaml");
+    std::fs::copy(manifest, folder.path().join("manifest.yaml")).unwrap();
+    std::fs::copy(
+        keyport_tests::guest::build("hostile-traps"),
+        folder.path().join("component.wasm"),
+    )
+    .unwrap();
+    let mut host = Host::start(Setup {
+        apps: vec![folder.path().to_owned()],
+        ..Setup::default()
+    });
+    let platform = host.platform();
+    let import = |app: &str, method: &str| {
+        let fields = json!({ "token": "a-token-that-is-long-enough" });
+        platform.post(
+            "/v1/connections",
+            &json!({ "owner": "o", "app": app, "method": method, "fields": fields }),
+        )
+    };
+    for _ in 0..3 {
+        let answer = import("traps", "key");
+        assert!(answer.status >= 400, "{}", answer.text());
+        assert_eq!(answer.code(), "component_crashed", "{}", answer.text());
+    }
+    nothing_changed(&platform);
+    // Another app is well: it gets as far as its own vendor, whom nobody reaches from here.
+    assert_ne!(import("digitalocean", "token").code(), "component_crashed");
+    platform.get("/v1/apps/traps");
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use keyport_connect::Actor;
 use keyport_connect::view::NewConfiguration;
-use keyport_manifest::{AuthMethod, Manifest};
+use keyport_manifest::{AuthMethod, CredentialRef, Manifest};
 
 use super::{Failure, HostArguments, Outcome, key};
 use crate::wiring;
@@ -97,7 +97,12 @@ fn info(app: &Manifest) {
     println!("Runs in: {}", String::from(app.component.clone()));
     println!("Calls:   {}", app.api.base_url.source());
     for host in &app.api.hosts {
-        println!("         {host}");
+        let credential = match &host.credential {
+            CredentialRef::Main => "",
+            CredentialRef::None => " (without a credential)",
+            CredentialRef::Named(_) => " (with a credential of its own)",
+        };
+        println!("         {}{credential}", host.host.source());
     }
     if let Some(requires) = &app.requires {
         for (grant, reason) in &requires.grants {
