@@ -263,7 +263,7 @@ impl Dev {
         };
         let dev = Self {
             link: word("http://127.0.0.1"),
-            keyport: after("Keyport "),
+            keyport: after("Keyport  "),
             vendor: after("pretend vendor"),
             child,
             folder,

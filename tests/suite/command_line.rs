@@ -136,7 +136,7 @@ fn validate_reports_every_error_at_its_place_with_a_fix() {
     let manifest =
         std::fs::read_to_string(repository().join("tests/apps/oidc/manifest.yaml")).unwrap();
     let broken = manifest
-        .replace("summary:", "sumary:")
+        .replace("summary:", "sumary: misspelt\nsummary:")
         .replace("base_url: https://", "base_url: http://");
     let output = run_with_input(&["validate", "-"], &broken);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));

@@ -85,7 +85,7 @@ fn connect(platform: &Platform, vendor: &Vendor, fields: &Value) -> (Value, Opti
     let form = json!({ "app": vendor.app, "method": vendor.method, "fields": fields });
     let flow = browser
         .call("POST", "/page/connections", Some(&form))
-        .expect(201)
+        .expect(200)
         .json();
     let flow = browser.settled(flow["id"].as_str().unwrap());
     let Some(code) = flow["completion"]["code"].as_str() else {
