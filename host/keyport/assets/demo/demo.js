@@ -16,9 +16,15 @@ async function call(path, body) {
   const answer = await fetch(path, options);
   const document = await answer.json().catch(() => ({}));
   if (!answer.ok) {
-    throw new Error(document.detail || document.title || `The request failed with status ${answer.status}`);
+    throw new Error(sentence(document.detail || document.title || `the request failed with status ${answer.status}`));
   }
   return document;
+}
+
+// The API's details are parts of sentences; a person gets a whole one.
+function sentence(text) {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
 function say(text, bad = false) {
