@@ -12,7 +12,6 @@
 //!
 //! It depends on no crate of this workspace: what it can't see from outside, users can't either.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,

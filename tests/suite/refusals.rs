@@ -50,11 +50,7 @@ fn an_unknown_app_is_not_found() {
     );
     problem(&configuration, 404, "not_found");
     let import = json!({ "owner": "o", "app": "no-such-app", "method": "x", "fields": {} });
-    problem(
-        &platform.post("/v1/connections", &import),
-        404,
-        "not_found",
-    );
+    problem(&platform.post("/v1/connections", &import), 404, "not_found");
     nothing_changed(&platform);
 }
 

@@ -275,13 +275,20 @@ async fn run(
         .map_err(refused)
 }
 
-fn signed_in(demo: &Demo, headers: &HeaderMap) -> Result<&'static str, Response> {
-    demo.inner.visitors.user(headers).ok_or_else(|| {
+/// Nobody is signed in.
+struct Stranger;
+
+impl From<Stranger> for Response {
+    fn from(Stranger: Stranger) -> Self {
         problem(
             StatusCode::UNAUTHORIZED,
-            "Open the link that `keyport dev` printed to sign in",
+            "open the link that `keyport dev` printed to sign in",
         )
-    })
+    }
+}
+
+fn signed_in(demo: &Demo, headers: &HeaderMap) -> Result<&'static str, Stranger> {
+    demo.inner.visitors.user(headers).ok_or(Stranger)
 }
 
 fn refused(refused: Refused) -> Response {
