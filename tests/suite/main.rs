@@ -12,6 +12,7 @@ mod browser;
 mod canary;
 mod command_line;
 mod oauth;
+mod own_code;
 mod readme;
 mod refusals;
 mod vendors;
