@@ -173,7 +173,7 @@ impl Engine {
                     .egress
                     .origins()
                     .find(&url)
-                    .map(ToString::to_string)
+                    .map(|one| one.to.origin().ascii_serialization())
             })
     }
 }
