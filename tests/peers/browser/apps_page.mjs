@@ -80,6 +80,7 @@ export default async function scenario({ page, context, wanted, shoot }) {
   await page.locator(`${id("update-dialog")} ${id("submit")}`).click();
   await page.locator(`${id("update-dialog")} ${id("done")}`).click();
   await expectText(byKey.locator(id("status")), /connected/i, "new details mended it");
+  assert.equal(await byKey.locator(id("test-report")).count(), 0, "the report of what was wrong is gone");
 
   // Disconnect the one by OAuth, and connect it again under the same row.
   const byOauth = page.locator("li.connection", { has: page.locator(id("update-details"), { hasText: "Sign in again" }) });

@@ -12,6 +12,7 @@ export function connectionRow(first, { onChanged, onSignIn }) {
   let connection = first;
   let busy = false;
   let shownButtons = '';
+  let reportFailed = false;
   const title = el('h3', { testid: 'title' });
   const titleLine = el('div', { class: 'title' });
   const account = el('p', { class: 'muted small', testid: 'account' });
@@ -32,6 +33,9 @@ export function connectionRow(first, { onChanged, onSignIn }) {
 
   function update(next) {
     connection = next;
+    // A report of what was wrong would contradict a state that has just become good.
+    const mended = node.dataset.state !== 'connected' && connection.enabled && connection.state === 'connected';
+    if (reportFailed && mended) hideReport();
     node.className = `connection${connection.enabled && connection.state !== 'disconnected' ? '' : ' off'}`;
     node.dataset.state = connection.enabled ? connection.state : 'paused';
     title.textContent = connection.title;
@@ -101,8 +105,8 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     }
   }
 
-  const hideReport = () => fill(report);
-  const showReport = (result, headline) => fill(report, testReport(result, hideReport, headline));
+  const hideReport = () => { reportFailed = false; fill(report); };
+  const showReport = (result, headline) => { reportFailed = !result.ok; fill(report, testReport(result, hideReport, headline)); };
 
   const test = () => act(async () => {
     fill(report, pendingReport());
