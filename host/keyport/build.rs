@@ -43,6 +43,7 @@ fn embed() -> Result<(), String> {
         .ok_or("this crate has left its workspace")?
         .to_owned();
     println!("cargo::rerun-if-env-changed=KEYPORT_COMPONENTS");
+    // Relative to this package: a target folder that several checkouts share must not watch another one's files.
     for watched in [
         "manifests",
         "wit",
@@ -52,10 +53,7 @@ fn embed() -> Result<(), String> {
         "host/plugin/guest_build.rs",
         "Cargo.lock",
     ] {
-        println!(
-            "cargo::rerun-if-changed={}",
-            workspace.join(watched).display()
-        );
+        println!("cargo::rerun-if-changed=../../{watched}");
     }
     let apps = apps(&workspace.join("manifests"))?;
     let names: BTreeSet<&str> = apps

@@ -74,6 +74,8 @@ fn the_component_signs_acts_and_polls_and_a_wrong_key_is_refused() {
         "send_message",
         json!({ "text": "signed without seeing the key" }),
     );
+    let names: Vec<&String> = sent.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["id", "text", "at"], "as the manifest says");
     let listed = action("list_messages", json!({}));
     assert!(
         listed["messages"].as_array().unwrap().contains(&sent),

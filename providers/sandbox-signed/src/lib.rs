@@ -6,7 +6,7 @@
 
 mod signed;
 
-use keyport_sdk::{Account, Failure, Host, Page, Provider, Request, Value, json};
+use keyport_sdk::{Account, Failure, Host, Level, Page, Provider, Request, Value, json};
 use serde::Deserialize;
 
 use crate::signed::send;
@@ -35,7 +35,7 @@ struct Message {
 impl Message {
     /// As the manifest's schemas describe it.
     fn value(&self) -> Value {
-        json!({ "id": self.id, "text": self.text, "created_at": self.at })
+        json!({ "id": self.id, "text": self.text, "at": self.at })
     }
 }
 
@@ -104,6 +104,10 @@ impl Provider for SandboxSigned {
             .last()
             .map(|message| Value::from(message.id.as_str()));
         let moved = last.is_some();
+        if list.more && !moved {
+            let text = "the vendor promises more messages and sends none";
+            host.log(Level::Warn, text, &json!({ "trigger": trigger }));
+        }
         Ok(Page {
             events: list.messages.iter().map(Message::value).collect(),
             cursor: last.or(cursor).unwrap_or(Value::Null),

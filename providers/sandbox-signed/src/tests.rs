@@ -45,7 +45,7 @@ fn a_message_is_sent_with_its_body_signed() {
     let sent = SandboxSigned::run(&host, "send_message", json!({"text": "hi"})).unwrap();
     assert_eq!(
         sent,
-        json!({"id": "m_1", "text": "hi", "created_at": "2026-01-02T03:04:05Z"})
+        json!({"id": "m_1", "text": "hi", "at": "2026-01-02T03:04:05Z"})
     );
     let signature = &host.sent()[0].headers.last().unwrap().1.clone();
     assert!(
@@ -109,4 +109,12 @@ fn a_wrong_key_asks_for_a_new_sign_in() {
         SandboxSigned::check(&host).unwrap_err().means,
         Means::NeedsReconnect
     );
+}
+
+#[test]
+fn a_promise_of_more_without_a_message_is_logged_and_not_followed() {
+    let host = host().answer(200, &json!({"messages": [], "more": true}));
+    let page = SandboxSigned::poll(&host, "message_received", json!({}), None).unwrap();
+    assert!(!page.more, "it would be asked for again without end");
+    assert_eq!(host.lines().len(), 1, "{:?}", host.lines());
 }
