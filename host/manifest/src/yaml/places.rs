@@ -30,9 +30,13 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// The place of the value at a path, or of the nearest thing around it.
+    /// The place of the value at a path, or of the nearest thing around it. A section that is written below its key is
+    /// found at the key: its first line is about something else.
     pub(super) fn value(&self, path: &str) -> Place {
-        self.nearest(&self.values, path)
+        match (self.values.get(path), self.keys.get(path)) {
+            (Some(value), Some(key)) if value.line > key.line => *key,
+            _ => self.nearest(&self.values, path),
+        }
     }
 
     /// The place of the key at a path, or of the nearest thing around it.
