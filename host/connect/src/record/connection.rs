@@ -106,3 +106,12 @@ pub(crate) struct Token {
     /// Counts up with every answer of the token endpoint.
     pub(crate) generation: u64,
 }
+
+impl Token {
+    /// The longest time, in milliseconds, before its end at which a token may be renewed: a quarter of its life. A token
+    /// that lives shorter than the usual lead would otherwise be renewed at each use.
+    pub(crate) fn lead(&self) -> i64 {
+        self.expires_at
+            .map_or(0, |at| at.saturating_sub(self.obtained_at).max(0) / 4)
+    }
+}

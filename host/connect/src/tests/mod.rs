@@ -83,11 +83,17 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(options: Options) -> World {
+    world_where(options, Duration::from_secs(3600)).await
+}
+
+/// A world whose vendor gives out access tokens that live so long.
+pub(crate) async fn world_where(options: Options, access_token: Duration) -> World {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let vendor_clock = VendorClock::manual(NOW);
     let mut config = VendorConfig::new(&origin);
     config.clock = vendor_clock.clone();
+    config.access_token_ttl = access_token;
     let mut client = Client::new("keyport", CLIENT_SECRET);
     client.redirect_prefixes = vec!["http://localhost:4700/oauth/callback/".into()];
     config.clients = vec![client];

@@ -32,6 +32,17 @@ async fn fifty_callers_at_expiry_make_one_refresh() {
 }
 
 #[tokio::test]
+async fn a_token_that_lives_shorter_than_the_usual_lead_is_not_renewed_at_each_use() {
+    let world = world_where(Options::default(), std::time::Duration::from_secs(40)).await;
+    let id = world.oauth_connection().await;
+    for (pass, refreshes) in [(0, 0), (29, 0), (2, 1), (0, 1), (29, 1), (2, 2)] {
+        world.pass(pass);
+        assert_eq!(echo(&world, &id).await, 200);
+        assert_eq!(world.vendor.stats().refreshes, refreshes);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_access_token_is_renewed_once_and_the_request_sent_again() {
     let world = world().await;
     let id = world.oauth_connection().await;

@@ -51,7 +51,7 @@ impl Engine {
         let ahead = self.refresh_ahead(&stored.clear);
         let ending = token
             .expires_at
-            .is_some_and(|at| at.saturating_sub(self.now()) <= ahead);
+            .is_some_and(|at| at.saturating_sub(self.now()) <= ahead.min(token.lead()));
         if token.refresh.is_none() || !(ending || stale == Some(token.generation)) {
             return Ok(stored);
         }
