@@ -31,6 +31,7 @@ pub mod scope;
 pub mod secret;
 pub mod template;
 pub mod view;
+mod xml;
 #[cfg(feature = "yaml")]
 pub mod yaml;
 

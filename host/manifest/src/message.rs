@@ -40,6 +40,9 @@ pub enum Decode {
     Form,
     /// Text; becomes a JSON string.
     Text,
+    /// XML: elements become objects, attributes `@name`, the text of an element with attributes or children `$text`,
+    /// repeated elements lists; the root element is the one top key. Documents with a DTD are not read.
+    Xml,
 }
 
 impl PlainResponse {
@@ -70,6 +73,7 @@ impl PlainResponse {
             Decode::Form => std::str::from_utf8(&self.body)
                 .map(form_to_json)
                 .unwrap_or(Value::Null),
+            Decode::Xml => crate::xml::to_json(&self.body).unwrap_or(Value::Null),
             Decode::Text => Value::String(String::from_utf8_lossy(&self.body).into_owned()),
         }
     }

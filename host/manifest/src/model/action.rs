@@ -1,9 +1,10 @@
 //! What an automation can do with an app.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{FailureRule, OkRule, RequestSpec, is_default};
+use super::{FailureRule, OkRule, Pagination, RequestSpec, is_default};
 use crate::path::JsonPath;
 
 /// One action.
@@ -16,8 +17,20 @@ pub struct Action {
     pub description: String,
     /// Whether it changes anything at the app.
     pub effect: Effect,
+    /// The least scopes that it needs, by the names that `auth` asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Whether doing it twice does no more than doing it once, so that it may be tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub idempotent: bool,
+    /// Whether it destroys something that cannot be brought back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub destructive: bool,
     /// JSON Schema of its input; an object.
     pub input: Value,
+    /// Where the choices of an input property come from, by its name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub choices_from: IndexMap<String, ChoicesFrom>,
     /// JSON Schema of its output.
     pub output: Value,
     /// An example of its output.
@@ -35,6 +48,9 @@ pub struct Action {
     /// The part of the answer that is the output; all of it if not said. A path that can select many gives a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<JsonPath>,
+    /// How the pages of the answer are followed; the output is then the joined list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pagination: Option<Pagination>,
     /// What other answers mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureRule>,
@@ -48,4 +64,20 @@ pub enum Effect {
     Read,
     /// It changes something.
     Write,
+}
+
+/// Choices of an input property, listed by another action of this app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChoicesFrom {
+    /// The action that lists them; it must only read and need no input.
+    pub action: String,
+    /// The list in the action's output; the output itself if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<JsonPath>,
+    /// What is put into the property; seen from one item.
+    pub value: JsonPath,
+    /// What people see; seen from one item. The value if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<JsonPath>,
 }

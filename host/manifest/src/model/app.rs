@@ -6,7 +6,10 @@ use std::str::FromStr;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Api, AuthMethod, Field, Handle, Recipe, Test, Trigger, is_default};
+use super::{
+    Action, Api, AuthMethod, Discovery, Field, Handle, Migration, Recipe, Test, Trigger, Variants,
+    is_default,
+};
 
 /// One app's manifest, format version 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +19,10 @@ pub struct Manifest {
     pub manifest: u32,
     /// The app's id; its folder has the same name.
     pub id: AppId,
+    /// The app that this one is built on: its manifest is taken first, and what is written here is laid over it (maps merge by
+    /// key, lists and single values replace, null removes). `id`, `name`, `version` and `summary` are always the app's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<AppId>,
     /// What people call the app.
     pub name: String,
     /// Version of this manifest, semantic.
@@ -36,6 +43,9 @@ pub struct Manifest {
     /// What every connection of this app asks for, whatever the way to sign in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field>,
+    /// One choice of constants (an environment, a region), asked for in the form as the field `variant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Variants>,
     /// Whether people run this app on hosts of their own; lifts the rule that a host must end in a known suffix.
     #[serde(default, skip_serializing_if = "is_default")]
     pub self_hosted: bool,
@@ -43,6 +53,9 @@ pub struct Manifest {
     pub api: Api,
     /// Ways to sign in, best first.
     pub auth: IndexMap<String, AuthMethod>,
+    /// What is asked of the app right after signing in, in this order, before the test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discovery: Vec<Discovery>,
     /// The call that proves that a connection works and says whose it is.
     pub test: Test,
     /// What an automation can do with the app.
@@ -60,6 +73,15 @@ pub struct Manifest {
     /// What the app needs of its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<Requires>,
+    /// What becomes of connections that older versions of this manifest made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
+    /// Who wrote the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// The licence of the manifest, as an SPDX expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
     /// Where the facts in this manifest come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
@@ -98,6 +120,14 @@ impl Manifest {
         names
     }
 
+    /// The fields that every connection asks for: the choice of a variant, if there are any, then the app's own.
+    pub fn app_fields(&self) -> impl Iterator<Item = &Field> {
+        self.variants
+            .iter()
+            .map(Variants::field)
+            .chain(&self.fields)
+    }
+
     /// All fields that one way of signing in asks for: the app's, then its own.
     pub fn fields_for(&self, method: &str) -> impl Iterator<Item = &Field> {
         let own = self
@@ -105,7 +135,7 @@ impl Manifest {
             .get(method)
             .map(AuthMethod::fields)
             .unwrap_or_default();
-        self.fields.iter().chain(own)
+        self.app_fields().chain(own)
     }
 }
 

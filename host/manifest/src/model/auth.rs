@@ -258,23 +258,7 @@ fn secret(id: &str, label: &str) -> Field {
 }
 
 fn public(id: &str, label: &str) -> Field {
-    Field {
-        id: id.to_owned(),
-        label: label.to_owned(),
-        secret: false,
-        required: true,
-        format: Format::Text,
-        suffixes: Vec::new(),
-        prefix: None,
-        suffix: None,
-        pattern: None,
-        choices: Vec::new(),
-        default: None,
-        example: None,
-        help: None,
-        help_url: None,
-        multiline: false,
-    }
+    Field::named(id, label, Format::Text)
 }
 
 fn name_and_password() -> Vec<Field> {

@@ -5,14 +5,14 @@
 //! somebody else's server (`evil.example/`, `a@b`, `x.vendor.example.evil.example`, `0x7f.1`).
 
 use serde::{Deserialize, Deserializer, Serialize};
-use url::Url;
 
-use super::{is_default, is_true, yes};
+use super::{Format, is_default, is_true, yes};
 use crate::pattern::Pattern;
-use crate::template::is_label;
 
 /// Longest value of a one-line field, in bytes. Multi-line values (keys) may be four times as long.
 const MAX_VALUE: usize = 4096;
+/// Largest value that comes as a file, in bytes.
+const MAX_FILE: usize = 64 * 1024;
 
 /// One value that a connection asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,9 +59,104 @@ pub struct Field {
     /// A page that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help_url: Option<String>,
+    /// Never shown; its default is its value.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden: bool,
+    /// Shown and asked for only while another field has a certain value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_when: Option<ShownWhen>,
+    /// The value may be given as a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileRule>,
+    /// Heading under which the form puts it, together with others of the same group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Whether line breaks are part of the value (keys in PEM).
     #[serde(default, skip_serializing_if = "is_default")]
     pub multiline: bool,
+}
+
+/// Shows a field while another one has a certain value. Written as `{field, equals}` or `{field, in: [..]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ShownWhenText", into = "ShownWhenText")]
+pub struct ShownWhen {
+    /// Id of the other field.
+    pub field: String,
+    /// Its values that show this one.
+    pub values: Vec<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShownWhenText {
+    field: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    equals: Option<Scalar>,
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<Scalar>>,
+}
+
+/// Stored values are texts; YAML reads `true` and `1` as something else.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Flag(bool),
+    Number(i64),
+}
+
+impl From<Scalar> for String {
+    fn from(scalar: Scalar) -> Self {
+        match scalar {
+            Scalar::Text(text) => text,
+            Scalar::Flag(flag) => flag.to_string(),
+            Scalar::Number(number) => number.to_string(),
+        }
+    }
+}
+
+impl TryFrom<ShownWhenText> for ShownWhen {
+    type Error = String;
+
+    fn try_from(text: ShownWhenText) -> Result<Self, String> {
+        let values = match (text.equals, text.values) {
+            (Some(one), None) => vec![one.into()],
+            (None, Some(many)) if !many.is_empty() => many.into_iter().map(Into::into).collect(),
+            _ => return Err("say one value with `equals:`, or several with `in: [..]`".to_owned()),
+        };
+        Ok(Self {
+            field: text.field,
+            values,
+        })
+    }
+}
+
+impl From<ShownWhen> for ShownWhenText {
+    fn from(shown: ShownWhen) -> Self {
+        let mut values: Vec<Scalar> = shown.values.into_iter().map(Scalar::Text).collect();
+        let one = if values.len() == 1 {
+            values.pop()
+        } else {
+            None
+        };
+        Self {
+            field: shown.field,
+            equals: one,
+            values: (!values.is_empty()).then_some(values),
+        }
+    }
+}
+
+/// A value that may be given as a file; it is stored as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRule {
+    /// Endings of the file's name that the form offers: `.pem`, `.p8`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    /// Largest file, in bytes; at most 65536, which is also meant if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<usize>,
 }
 
 /// One of the values that a field can have. Written as the value alone, or as `{value, label}`.
@@ -116,158 +211,6 @@ impl From<Choice> for ChoiceText {
     }
 }
 
-/// Kinds of value. `dns-label`, `host` and `origin` are host-safe: they may stand in a URL's host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// Any text.
-    #[default]
-    Text,
-    /// One label of a host name: `acme`.
-    DnsLabel,
-    /// A host name: `acme.example.com`.
-    Host,
-    /// Scheme, host and port: `https://gitlab.example`. Typed without a scheme, https is meant.
-    Origin,
-    /// An https address.
-    Url,
-    /// An e-mail address.
-    Email,
-    /// A UUID.
-    Uuid,
-    /// Digits only.
-    Digits,
-}
-
-impl Format {
-    /// Whether values of this format may stand in a URL's host.
-    #[must_use]
-    pub fn is_host_safe(self) -> bool {
-        matches!(self, Self::DnsLabel | Self::Host | Self::Origin)
-    }
-
-    /// The format as the manifest writes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::DnsLabel => "dns-label",
-            Self::Host => "host",
-            Self::Origin => "origin",
-            Self::Url => "url",
-            Self::Email => "email",
-            Self::Uuid => "uuid",
-            Self::Digits => "digits",
-        }
-    }
-
-    /// Checks a value and brings it into its one written form; `None` if it is not of this format.
-    #[must_use]
-    pub fn normalise(self, text: &str, suffixes: &[String]) -> Option<String> {
-        match self {
-            Self::Text => Some(text.to_owned()),
-            Self::DnsLabel => is_label(text).then(|| text.to_ascii_lowercase()),
-            Self::Host => {
-                let host = text.to_ascii_lowercase();
-                (is_public_name(&host) && ends_well(&host, suffixes)).then_some(host)
-            }
-            Self::Origin => origin(text, suffixes),
-            Self::Url => Url::parse(text)
-                .ok()
-                .filter(|u| {
-                    u.scheme() == "https" && u.username().is_empty() && u.password().is_none()
-                })
-                .map(|u| u.to_string()),
-            Self::Email => {
-                let (name, host) = text.rsplit_once('@')?;
-                let plain = |s: &str| !s.is_empty() && !s.contains(char::is_whitespace);
-                (plain(name)
-                    && !name.contains(':')
-                    && plain(host)
-                    && host.contains('.')
-                    && !host.starts_with('.'))
-                .then(|| text.to_owned())
-            }
-            Self::Uuid => {
-                let groups: Vec<&str> = text.split('-').collect();
-                let hex = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-                (hex && groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12]))
-                    .then(|| text.to_ascii_lowercase())
-            }
-            Self::Digits => (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
-                .then(|| text.to_owned()),
-        }
-    }
-
-    fn want(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::DnsLabel => "one name of letters, digits and hyphens, without dots or slashes",
-            Self::Host => "a host name without https:// and slashes",
-            Self::Origin => "an address like https://example.com, with nothing after the host",
-            Self::Url => "an address that starts with https://",
-            Self::Email => "an e-mail address",
-            Self::Uuid => "an id like 01234567-89ab-cdef-0123-456789abcdef",
-            Self::Digits => "digits only",
-        }
-    }
-}
-
-/// A host name of two or more labels that is not an address in disguise.
-fn is_public_name(host: &str) -> bool {
-    host.len() <= 253
-        && host.contains('.')
-        && host.split('.').all(is_label)
-        && host != "localhost"
-        && !host.ends_with(".localhost")
-        && matches!(url::Host::parse(host), Ok(url::Host::Domain(d)) if d == host)
-}
-
-fn ends_well(host: &str, suffixes: &[String]) -> bool {
-    suffixes.is_empty()
-        || suffixes.iter().any(|s| match s.strip_prefix('.') {
-            Some(_) => host
-                .strip_suffix(s.as_str())
-                .is_some_and(|left| !left.is_empty()),
-            None => {
-                host == s
-                    || host
-                        .strip_suffix(s.as_str())
-                        .is_some_and(|left| left.ends_with('.'))
-            }
-        })
-}
-
-fn origin(text: &str, suffixes: &[String]) -> Option<String> {
-    // The URL parser forgives backslashes, tabs and credentials; none of them belongs in an origin.
-    if text.contains(['\\', '@', '?', '#', '%']) || text.contains(char::is_whitespace) {
-        return None;
-    }
-    let full = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("https://{text}")
-    };
-    let url = Url::parse(&full).ok()?;
-    if url.scheme() != "https"
-        || !matches!(url.path(), "" | "/")
-        || full.matches("://").count() != 1
-    {
-        return None;
-    }
-    match url.host()? {
-        // Single-label intranet names and addresses are a self-hosted affair: only where no suffix is demanded.
-        url::Host::Domain(host) => {
-            let labels = host.split('.').all(is_label)
-                && host != "localhost"
-                && !host.ends_with(".localhost");
-            (labels && ends_well(host, suffixes)).then_some(())?;
-        }
-        url::Host::Ipv4(_) | url::Host::Ipv6(_) => suffixes.is_empty().then_some(())?,
-    }
-    Some(url.origin().ascii_serialization())
-}
-
 /// Why a typed value was refused: a sentence for the person, without the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
@@ -302,6 +245,55 @@ pub enum FieldError {
 }
 
 impl Field {
+    /// A required, public field with these and nothing else.
+    #[must_use]
+    pub fn named(id: &str, label: &str, format: Format) -> Self {
+        Self {
+            id: id.to_owned(),
+            label: label.to_owned(),
+            secret: false,
+            required: true,
+            format,
+            suffixes: Vec::new(),
+            prefix: None,
+            suffix: None,
+            pattern: None,
+            choices: Vec::new(),
+            default: None,
+            example: None,
+            help: None,
+            help_url: None,
+            hidden: false,
+            shown_when: None,
+            file: None,
+            group: None,
+            multiline: false,
+        }
+    }
+
+    /// Whether line breaks are part of the value: said, or plain from its format or from its coming as a file.
+    #[must_use]
+    pub fn is_multiline(&self) -> bool {
+        self.multiline || self.file.is_some() || matches!(self.format, Format::Json | Format::Pem)
+    }
+
+    /// Whether the field is asked for, given the values of the others by id. One that is not has no value.
+    pub fn is_shown<V: AsRef<str>>(&self, value_of: impl Fn(&str) -> Option<V>) -> bool {
+        self.shown_when.as_ref().is_none_or(|shown| {
+            value_of(&shown.field)
+                .is_some_and(|value| shown.values.iter().any(|v| v == value.as_ref()))
+        })
+    }
+
+    /// Largest value, in bytes.
+    fn limit(&self) -> usize {
+        match &self.file {
+            Some(file) => file.max.unwrap_or(MAX_FILE).min(MAX_FILE),
+            None if self.is_multiline() => 4 * MAX_VALUE,
+            None => MAX_VALUE,
+        }
+    }
+
     /// Checks what a person typed and returns what to store: trimmed, without a typed prefix or suffix, in the one
     /// written form of its format; the default if nothing was typed. Optional fields yield an empty text.
     ///
@@ -309,7 +301,8 @@ impl Field {
     /// A sentence for the person; it never repeats the value.
     pub fn parse(&self, typed: &str) -> Result<String, FieldError> {
         let label = || self.label.clone();
-        let mut text = typed.trim();
+        // What nobody sees nobody can have typed.
+        let mut text = if self.hidden { "" } else { typed.trim() };
         if text.is_empty() {
             text = self.default.as_deref().unwrap_or_default();
         }
@@ -320,16 +313,12 @@ impl Field {
                 Ok(String::new())
             };
         }
-        let limit = if self.multiline {
-            4 * MAX_VALUE
-        } else {
-            MAX_VALUE
-        };
-        if text.len() > limit {
+        if text.len() > self.limit() {
             return Err(FieldError::TooLong { label: label() });
         }
+        let multiline = self.is_multiline();
         let invisible = |c: char| {
-            (c.is_control() && !(self.multiline && matches!(c, '\n' | '\r')))
+            (c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t')))
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}')
         };
         if text.contains(invisible) {

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::{FailureRule, OkRule, RequestSpec};
 use crate::template::Template;
 
-/// How a connection is tested. Written as the call itself, as `{code: true}`, or as `{none: reason}`.
+/// How a connection is tested. Written as the call itself, as `{any_of: [call, …]}`, as `{code: true}`, or as
+/// `{none: reason}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "serde_json::Value", into = "TestText")]
 pub enum Test {
     /// A request, a rule of success, and who it is.
     Call(Box<TestCall>),
+    /// Several calls: the first that passes decides, and only if all are refused the connection is.
+    AnyOf(Vec<TestCall>),
     /// The component's own code.
     Code,
     /// The app has no safe request, and why. Its connections are listed as ones that cannot be tested.
@@ -34,6 +37,9 @@ pub struct TestCall {
     /// What other answers mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureRule>,
+    /// The least scopes that the call needs, by the names that `auth` asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
 }
 
 /// Whose connection it is; templates over `body`, `headers`, `fields` and `capture`.
@@ -61,10 +67,17 @@ struct NoTest {
     none: String,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnyTest {
+    any_of: Vec<TestCall>,
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
 enum TestText {
     Call(Box<TestCall>),
+    AnyOf(AnyTest),
     Code(CodeTest),
     None(NoTest),
 }
@@ -78,6 +91,12 @@ impl TryFrom<serde_json::Value> for Test {
             serde_json::from_value::<NoTest>(value)
                 .map(|n| Self::None { reason: n.none })
                 .map_err(text)
+        } else if value.get("any_of").is_some() {
+            let any = serde_json::from_value::<AnyTest>(value).map_err(text)?;
+            if any.any_of.is_empty() {
+                return Err("`any_of` is empty; list at least one call".to_owned());
+            }
+            Ok(Self::AnyOf(any.any_of))
         } else if value.get("code").is_some() {
             let code = serde_json::from_value::<CodeTest>(value).map_err(text)?;
             if code.code {
@@ -97,6 +116,7 @@ impl From<Test> for TestText {
     fn from(test: Test) -> Self {
         match test {
             Test::Call(call) => Self::Call(call),
+            Test::AnyOf(any_of) => Self::AnyOf(AnyTest { any_of }),
             Test::Code => Self::Code(CodeTest { code: true }),
             Test::None { reason } => Self::None(NoTest { none: reason }),
         }
@@ -104,12 +124,19 @@ impl From<Test> for TestText {
 }
 
 impl Test {
-    /// The declared call, if there is one.
+    /// The declared call, if there is one; the first of several.
     #[must_use]
     pub fn call(&self) -> Option<&TestCall> {
+        self.calls().first()
+    }
+
+    /// Every declared call, in the order in which they are tried.
+    #[must_use]
+    pub fn calls(&self) -> &[TestCall] {
         match self {
-            Self::Call(call) => Some(call),
-            Self::Code | Self::None { .. } => None,
+            Self::Call(call) => std::slice::from_ref(call),
+            Self::AnyOf(calls) => calls,
+            Self::Code | Self::None { .. } => &[],
         }
     }
 }

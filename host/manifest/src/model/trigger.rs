@@ -1,9 +1,13 @@
-//! What can start an automation: events that are found by asking.
+//! What can start an automation: events that are found by asking, or that the app sends.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Condition, FailureRule, OkRule, RequestSpec, is_default};
+use super::{
+    Capture, Challenge, Condition, FailureRule, OkRule, Pagination, RequestSpec, WebhookVerify,
+    is_default,
+};
 use crate::path::JsonPath;
 use crate::template::Template;
 
@@ -18,6 +22,9 @@ pub struct Trigger {
     /// How events are learnt of.
     #[serde(default)]
     pub kind: TriggerKind,
+    /// The least scopes that it needs, by the names that `auth` asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// JSON Schema of its input; an object.
     pub input: Value,
     /// JSON Schema of one event.
@@ -34,7 +41,7 @@ pub struct Trigger {
     /// When an answer counts as success; 2xx if not said.
     #[serde(default, skip_serializing_if = "is_default")]
     pub ok: OkRule,
-    /// The events in the answer; all of it if not said.
+    /// The events in the answer or in a webhook's body; all of it if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<JsonPath>,
     /// What tells one event from another; over `item`.
@@ -47,6 +54,27 @@ pub struct Trigger {
     /// Whether there is more to fetch at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<Condition>,
+    /// How the pages of an answer are followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pagination: Option<Pagination>,
+    /// The request that tells the app where to send events: `webhook.url` and `webhook.secret` are in scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscribe: Option<RequestSpec>,
+    /// What is kept of its answer; `subscription.<id>` in `unsubscribe` and `verify`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub subscription: IndexMap<String, Capture>,
+    /// The request that ends the subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<RequestSpec>,
+    /// What the person does at the app to have events sent here; for `webhook_manual`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<String>,
+    /// How a webhook call is known to be the app's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<WebhookVerify>,
+    /// A first handshake that some apps want answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
     /// The order in which the app lists events. They are always handed on oldest first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub order: Order,
@@ -62,6 +90,18 @@ pub enum TriggerKind {
     /// By asking now and then.
     #[default]
     Polling,
+    /// The app sends them to an address that it is told by a request.
+    Webhook,
+    /// The app sends them to an address that a person enters there.
+    WebhookManual,
+}
+
+impl TriggerKind {
+    /// Whether the app sends the events.
+    #[must_use]
+    pub fn is_webhook(self) -> bool {
+        self != Self::Polling
+    }
 }
 
 /// The order in which an app lists events.

@@ -23,11 +23,30 @@ pub const ROOTS: &[&str] = &[
     "item",
     "args",
     "now",
+    "variant",
+    "tokens",
+    "key",
+    "jwt",
+    "signature",
+    "timestamp",
+    "nonce",
+    "request",
+    "webhook",
+    "subscription",
 ];
 
 /// Roots that may be used as a whole: they are not groups, or reading all of them gives nothing away.
 const WHOLE: &[&str] = &[
-    "input", "body", "headers", "status", "cursor", "item", "now",
+    "input",
+    "body",
+    "headers",
+    "status",
+    "cursor",
+    "item",
+    "now",
+    "signature",
+    "timestamp",
+    "nonce",
 ];
 
 /// Splits a template into literal text and checked expressions.

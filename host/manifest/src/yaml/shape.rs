@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::places::{child, item};
 use crate::model::{
-    Action, Api, ApiKey, AppId, Basic, Bearer, Field, Handle, Manifest, Oauth2, Recipe,
-    RequestSpec, TestCall, Trigger,
+    Action, Api, ApiKey, AppId, Basic, Bearer, Discovery, Field, Handle, Manifest, Migration,
+    Oauth2, Recipe, RequestSpec, TestCall, Trigger, Variants,
 };
 use crate::path::JsonPath;
 use crate::pattern::Pattern;
@@ -71,6 +71,11 @@ pub(super) fn read(tree: &Value) -> Shape {
         };
     }
     reader.items::<Field>(&mut whole, "fields");
+    reader.items::<Discovery>(&mut whole, "discovery");
+    reader.items::<Migration>(&mut whole, "migrations");
+    if let Some(variants) = whole.get_mut("variants") {
+        reader.section::<Variants>("variants", variants);
+    }
     reader.entries(&mut whole, "actions", Reader::section::<Action>);
     reader.entries(&mut whole, "triggers", Reader::section::<Trigger>);
     reader.entries(&mut whole, "recipes", Reader::section::<Recipe>);
@@ -87,6 +92,12 @@ pub(super) fn read(tree: &Value) -> Shape {
         // The broken sections were told; what is left is judged with sections that are surely sound.
         for (key, sound) in [
             ("fields", json!([])),
+            ("discovery", json!([])),
+            ("migrations", json!([])),
+            (
+                "variants",
+                json!({"label": "x", "choices": {"x": {"label": "x"}}}),
+            ),
             ("actions", json!({})),
             ("triggers", json!({})),
             ("recipes", json!({})),
@@ -246,6 +257,23 @@ impl Reader {
                     Some("write `code: true`".to_owned()),
                 );
             }
+        } else if value.get("any_of").is_some() {
+            self.only_key(path, value, "any_of");
+            let path = child(path, "any_of");
+            match value.get_mut("any_of") {
+                Some(Value::Array(calls)) if !calls.is_empty() => {
+                    for (i, call) in calls.iter_mut().enumerate() {
+                        self.section::<TestCall>(&item(&path, i), call);
+                    }
+                }
+                _ => self.say(
+                    "V02",
+                    &path,
+                    false,
+                    "`any_of` is a list of test calls",
+                    None,
+                ),
+            }
         } else {
             self.section::<TestCall>(path, value);
         }
@@ -276,6 +304,7 @@ impl Reader {
                 }
             }
             Some(Value::String(_)) | Some(Value::Bool(_)) => {}
+            _ if key == "any_of" => {}
             _ => self.say(
                 "V02",
                 &child(path, key),

@@ -6,7 +6,7 @@
 use super::Checker;
 use crate::hosts::HostPattern;
 use crate::model::{Component, CredentialRef, Test, TestCall};
-use crate::yaml::places::child;
+use crate::yaml::places::{child, item};
 
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
@@ -21,6 +21,11 @@ pub(super) fn check(c: &mut Checker<'_>) {
 fn one(c: &mut Checker<'_>, path: &str, test: &Test) {
     match test {
         Test::Call(call) => self::call(c, path, call),
+        Test::AnyOf(calls) => {
+            for (i, call) in calls.iter().enumerate() {
+                self::call(c, &item(&child(path, "any_of"), i), call);
+            }
+        }
         Test::Code if c.manifest.component == Component::Rest => {
             c.error(
                 "V40",
