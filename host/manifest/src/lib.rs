@@ -49,4 +49,6 @@ pub use secret::SecretText;
 pub use template::{Ref, RenderError, Slot, Template, TemplateError};
 pub use view::{GuestView, guest_view, guest_view_for};
 #[cfg(feature = "yaml")]
-pub use yaml::{Finding, FolderFacts, Report, Severity, check, parse};
+pub use yaml::{
+    Edit, Finding, FolderFacts, Report, Rule, Severity, Suppressed, check, explain, parse,
+};

@@ -3,12 +3,12 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::Manifest;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The manifest is not accepted.
@@ -17,6 +17,18 @@ pub enum Severity {
     Warning,
     /// Nothing is wrong; worth knowing.
     Note,
+}
+
+impl Severity {
+    /// Its name in every format: `error`, `warning`, `note`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// One finding.
@@ -36,8 +48,31 @@ pub struct Finding {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What to write instead.
+    /// What to write instead, in words.
     pub fix: Option<String>,
+    /// The same as a change to the text, where it is safe to make without asking. Checks leave it empty: it is worked out in
+    /// one place, from the rule and the place.
+    pub edit: Option<Edit>,
+}
+
+/// A replacement of a part of the file that a finding is about. An empty range inserts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// First byte that goes.
+    pub start: usize,
+    /// First byte after it that stays.
+    pub end: usize,
+    /// What stands there instead.
+    pub text: String,
+}
+
+/// A finding that a comment in the file allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suppressed {
+    /// What would have been said.
+    pub finding: Finding,
+    /// Why the author lets it stand.
+    pub reason: String,
 }
 
 /// What is known of the app's folder beside `manifest.yaml`.
@@ -104,4 +139,33 @@ pub struct Report {
     pub manifest: Option<Manifest>,
     /// All findings, in the order of the file.
     pub findings: Vec<Finding>,
+    /// What comments of the form `# allow V27: reason` keep out of `findings`.
+    pub suppressed: Vec<Suppressed>,
+}
+
+impl Report {
+    /// Whether there is an error among the findings.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many findings of a severity there are; suppressed ones do not count.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .count()
+    }
+
+    /// The file that a finding is about: the manifest, or what lies beside it.
+    #[must_use]
+    pub fn file_of(&self, finding: &Finding) -> String {
+        match (&finding.file, self.file.rsplit_once('/')) {
+            (None, _) => self.file.clone(),
+            (Some(beside), Some((folder, _))) => format!("{folder}/{beside}"),
+            (Some(beside), None) => beside.clone(),
+        }
+    }
 }

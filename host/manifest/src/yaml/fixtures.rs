@@ -219,6 +219,7 @@ impl File<'_> {
             line: at.line,
             column: at.column,
             fix: None,
+            edit: None,
         });
     }
 

@@ -8,14 +8,16 @@
 //!
 //! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
 
+pub mod book;
 mod checks;
 mod finding;
 mod fixtures;
 mod places;
-mod render;
+pub mod render;
 mod shape;
 
-pub use finding::{Finding, FolderFacts, Report, Severity};
+pub use book::{Rule, explain};
+pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
 
 use serde_json::Value;
 
@@ -48,6 +50,10 @@ pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
 pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
     let mut findings = Vec::new();
     let manifest = run(yaml, folder, &mut findings);
+    // How bad it is, is said in one place: the book. A check may only lower it.
+    for finding in &mut findings {
+        finding.severity = book::weigh(finding.rule, finding.severity);
+    }
     findings.sort_by(|a, b| {
         (&a.file, a.line, a.column, a.rule).cmp(&(&b.file, b.line, b.column, b.rule))
     });
@@ -56,6 +62,7 @@ pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
         file: file.to_owned(),
         manifest,
         findings,
+        suppressed: Vec::new(),
     }
 }
 
@@ -83,6 +90,7 @@ fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) ->
             line: at.line,
             column: at.column,
             fix: misfit.fix,
+            edit: None,
         });
     }
     let manifest = shape.manifest?;
@@ -108,6 +116,7 @@ fn read_tree(yaml: &str) -> Result<(Places, Value), Vec<Finding>> {
             line,
             column,
             fix: None,
+            edit: None,
         }]
     })?;
     Ok((places, tree))

@@ -116,6 +116,7 @@ fn error(
         line: at.line,
         column: at.column,
         fix: fix.map(str::to_owned),
+        edit: None,
     }
 }
 

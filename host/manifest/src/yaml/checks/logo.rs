@@ -49,6 +49,7 @@ pub(super) fn check(c: &mut Checker<'_>, folder: &FolderFacts) {
                 "a logo is SVG made of shapes: no script, no links, no text that needs a font"
                     .to_owned(),
             ),
+            edit: None,
         });
     }
 }

@@ -86,6 +86,7 @@ impl<'a> Checker<'a> {
             line: at.line,
             column: at.column,
             fix,
+            edit: None,
         });
     }
 
