@@ -1,6 +1,7 @@
 //! Builds the components of the apps in `manifests/` and puts them, the manifests and the logos into the binary.
 //!
 //! `KEYPORT_COMPONENTS=<folder>` names a folder with `<name>.wasm` for each, built elsewhere; nothing is built then.
+//! Without the feature `host` there is nobody to run a component: manifests alone are put in, and nothing is built.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -56,10 +57,12 @@ fn embed() -> Result<(), String> {
         println!("cargo::rerun-if-changed=../../{watched}");
     }
     let apps = apps(&workspace.join("manifests"))?;
+    let host = std::env::var_os("CARGO_FEATURE_HOST").is_some();
     let names: BTreeSet<&str> = apps
         .iter()
+        .filter(|_| host)
         .map(|app| app.component.as_str())
-        .chain(std::iter::once("rest"))
+        .chain(host.then_some("rest"))
         .collect();
     let mut components = Vec::new();
     for name in names {
@@ -75,44 +78,55 @@ fn apps(folder: &Path) -> Result<Vec<App>, String> {
     let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut apps = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let folder = entry.map_err(unreadable)?.path();
-        let file = folder.join("manifest.yaml");
-        if !file.is_file() {
+        let app = entry.map_err(unreadable)?.path();
+        if !app.join("manifest.yaml").is_file() {
             continue;
         }
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-        let component = text
-            .lines()
-            .find_map(|line| line.strip_prefix("component:"))
-            .map(|rest| {
-                rest.split('#')
-                    .next()
-                    .unwrap_or_default()
-                    .trim()
-                    .trim_matches(['"', '\''])
-                    .to_owned()
-            })
-            .ok_or_else(|| format!("{}: there is no line `component: …`", file.display()))?;
-        if component.is_empty() || component.contains(['/', '.']) {
-            return Err(format!(
-                "{}: `component` must be `rest` or the name of a folder in providers/",
-                file.display()
-            ));
-        }
-        let id = folder
+        let id = app
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
         apps.push(App {
+            component: component_of(folder, &id)?,
             id,
-            folder,
-            component,
+            folder: app,
         });
     }
     apps.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(apps)
+}
+
+/// What an app's manifest names as its component, or the manifest that it extends.
+fn component_of(folder: &Path, id: &str) -> Result<String, String> {
+    // As deep as the manifest language lets one app build on another.
+    const CHAIN: usize = 4;
+    let mut id = id.to_owned();
+    for _ in 0..=CHAIN {
+        let file = folder.join(&id).join("manifest.yaml");
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        if let Some(component) = line(&text, "component:") {
+            return if component.is_empty() || component.contains(['/', '.']) {
+                Err(format!(
+                    "{}: `component` must be `rest` or the name of a folder in providers/",
+                    file.display()
+                ))
+            } else {
+                Ok(component)
+            };
+        }
+        id = line(&text, "extends:")
+            .ok_or_else(|| format!("{}: there is no line `component: …`", file.display()))?;
+    }
+    Err(format!("manifests/{id} extends too many others"))
+}
+
+/// The text after a top-level key, without its comment.
+fn line(text: &str, key: &str) -> Option<String> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let rest = rest.split('#').next().unwrap_or_default().trim();
+    Some(rest.trim_matches(['"', '\'']).to_owned())
 }
 
 fn component(workspace: &Path, name: &str, out: &Path) -> Result<PathBuf, String> {

@@ -1,6 +1,11 @@
 //! What the build put into the binary: the manifests and logos of `manifests/`, and the components that serve them.
+//! A build for authors alone has the manifests, which others may extend, and no component.
 
 /// An app of the repository.
+#[cfg_attr(
+    not(feature = "host"),
+    allow(dead_code, reason = "only a host shows logos and runs components")
+)]
 pub struct EmbeddedApp {
     /// Its id, which is its folder's name.
     pub id: &'static str,
@@ -12,6 +17,10 @@ pub struct EmbeddedApp {
     pub component: &'static str,
 }
 
+#[cfg_attr(
+    not(feature = "host"),
+    allow(dead_code, reason = "only a host runs components")
+)]
 mod table {
     use super::EmbeddedApp;
 
@@ -24,6 +33,7 @@ pub fn apps() -> &'static [EmbeddedApp] {
 }
 
 /// A component by its name: `rest`, or a folder of `providers/`.
+#[cfg(feature = "host")]
 pub fn component(name: &str) -> Option<&'static [u8]> {
     table::COMPONENTS
         .iter()

@@ -9,13 +9,24 @@
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
-//! from it, `command/` has a file per command, `demo/` is the demo platform, `embedded` what the build put in.
+//! from it, `command/` has a file per command of a host and `author/` one per command of an author, `demo/` is the demo
+//! platform, `embedded` what the build put in, `folders` says where apps lie.
+//!
+//! The feature `host` (on by default) carries everything that runs a host. Without it authors get their commands without
+//! wasmtime, a component or an asynchronous runtime being compiled; the other commands then say that they are not there.
 
+mod author;
+#[cfg(feature = "host")]
 mod command;
+#[cfg(feature = "host")]
 mod config;
+#[cfg(feature = "host")]
 mod demo;
 mod embedded;
+mod folders;
+#[cfg(feature = "host")]
 mod logs;
+#[cfg(feature = "host")]
 mod wiring;
 
 use std::process::ExitCode;
@@ -37,40 +48,103 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check manifests: every error at once, with its place and a fix
+    Validate(author::validate::Arguments),
+    #[cfg(feature = "host")]
+    #[command(flatten)]
+    Host(HostCommand),
+    #[cfg(not(feature = "host"))]
+    #[command(flatten)]
+    Absent(AbsentCommand),
+}
+
+#[cfg(feature = "host")]
+#[derive(Subcommand)]
+enum HostCommand {
     /// Run everything on this machine, with a pretend vendor and a demo platform
     Dev(command::dev::Arguments),
     /// Run the host from a configuration
     Serve(command::serve::Arguments),
-    /// Check manifests: every error at once, with its place and a fix
-    Validate(command::validate::Arguments),
     /// Create, list and revoke platform keys
     Key(command::key::Arguments),
     /// List apps, show what one asks for, set up its OAuth client
     App(command::app::Arguments),
 }
 
+/// The commands that a build for authors alone knows by name, so that it can say where they are.
+#[cfg(not(feature = "host"))]
+#[derive(Subcommand)]
+enum AbsentCommand {
+    #[command(hide = true)]
+    Dev(Ignored),
+    #[command(hide = true)]
+    Serve(Ignored),
+    #[command(hide = true)]
+    Key(Ignored),
+    #[command(hide = true)]
+    App(Ignored),
+}
+
+#[cfg(not(feature = "host"))]
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+struct Ignored {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _rest: Vec<std::ffi::OsString>,
+}
+
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
-    let outcome = match command_line.command {
-        Command::Validate(arguments) => command::validate::run(&arguments),
-        Command::Dev(arguments) => with_runtime(command::dev::run(arguments)),
-        Command::Serve(arguments) => with_runtime(command::serve::run(arguments)),
-        Command::Key(arguments) => with_runtime(command::key::run(arguments)),
-        Command::App(arguments) => with_runtime(command::app::run(arguments)),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("keyport: {error}");
-            ExitCode::from(error.exit_code())
-        }
+    match CommandLine::parse().command {
+        Command::Validate(arguments) => ended(author::validate::run(&arguments)),
+        #[cfg(feature = "host")]
+        Command::Host(command) => host(command),
+        #[cfg(not(feature = "host"))]
+        Command::Absent(command) => absent(&command),
     }
 }
 
+/// An author's command: 0 and 1 are its answers, 2 says that it could not give one.
+fn ended(outcome: author::Outcome) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("keyport: {error}");
+        ExitCode::from(2)
+    })
+}
+
+#[cfg(feature = "host")]
+fn host(command: HostCommand) -> ExitCode {
+    let outcome = match command {
+        HostCommand::Dev(arguments) => with_runtime(command::dev::run(arguments)),
+        HostCommand::Serve(arguments) => with_runtime(command::serve::run(arguments)),
+        HostCommand::Key(arguments) => with_runtime(command::key::run(arguments)),
+        HostCommand::App(arguments) => with_runtime(command::app::run(arguments)),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("keyport: {error}");
+        ExitCode::from(error.exit_code())
+    })
+}
+
+#[cfg(feature = "host")]
 fn with_runtime(work: impl Future<Output = command::Outcome>) -> command::Outcome {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(command::Failure::Runtime)?
         .block_on(work)
+}
+
+#[cfg(not(feature = "host"))]
+fn absent(command: &AbsentCommand) -> ExitCode {
+    let name = match command {
+        AbsentCommand::Dev(_) => "dev",
+        AbsentCommand::Serve(_) => "serve",
+        AbsentCommand::Key(_) => "key",
+        AbsentCommand::App(_) => "app",
+    };
+    eprintln!(
+        "keyport: `{name}` is not in this build, which has the authors' commands alone; build keyport with its default \
+         features (without `--no-default-features`) to run a host"
+    );
+    ExitCode::from(2)
 }

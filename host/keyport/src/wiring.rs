@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::command::Failure;
 use crate::config::{Config, ROOT_KEY_VARIABLE};
 use crate::embedded;
+use crate::folders::{FolderError, app_folders};
 
 /// A component larger than this is not an app's: the largest language runtime known is 20 MB.
 const COMPONENT_MAX_BYTES: u64 = 64 << 20;
@@ -54,6 +55,9 @@ pub enum WiringError {
     /// The rules' own start.
     #[error(transparent)]
     Engine(#[from] keyport_connect::ConnectError),
+    /// A folder of apps.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file or folder.
     #[error("{path}: {source}")]
     File {
@@ -230,32 +234,6 @@ fn sources(folders: &[PathBuf]) -> Result<Vec<AppSource>, WiringError> {
         }
     }
     Ok(sources)
-}
-
-/// `folder` itself if it holds a manifest, else those of its folders that do.
-pub fn app_folders(folder: &Path) -> Result<Vec<PathBuf>, WiringError> {
-    if folder.join("manifest.yaml").is_file() {
-        return Ok(vec![folder.to_owned()]);
-    }
-    let file = |source| WiringError::File {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(file)? {
-        let path = entry.map_err(file)?.path();
-        if path.join("manifest.yaml").is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    if found.is_empty() {
-        return Err(WiringError::Apps(format!(
-            "{} holds no app; an app is a folder with a manifest.yaml",
-            folder.display()
-        )));
-    }
-    Ok(found)
 }
 
 fn app_source(folder: &Path) -> Result<AppSource, WiringError> {

@@ -4,7 +4,6 @@ pub mod app;
 pub mod dev;
 pub mod key;
 pub mod serve;
-pub mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

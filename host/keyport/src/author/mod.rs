@@ -1,0 +1,43 @@
+//! The authors' commands: all that one needs to write a manifest, offline and without a host.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `validate` | everything that is wrong with manifests, in one run |
+//!
+//! None of them runs a component or opens a store, so this folder builds without wasmtime; what a manifest means is asked
+//! of `keyport-manifest`, the crate that the host itself asks.
+
+pub mod source;
+pub mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::folders::FolderError;
+
+/// What a command ends with: 0 nothing to say, 1 findings.
+pub type Outcome = Result<ExitCode, Failure>;
+
+/// Why a command could not do its work at all (exit code 2); printed as one sentence after `keyport: `.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A folder of apps could not be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Anything that is one sentence already.
+    #[error("{0}")]
+    Said(String),
+}
+
+/// `1 error`, `2 errors`.
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
