@@ -16,10 +16,14 @@
 //! | [`rules`] | verdicts on answers: test calls, failures, actions, polls, token answers |
 //! | [`message`] | plain requests and answers, free of any HTTP library |
 //! | [`secret`] | text that has no `Debug`, `Display` or `Serialize` |
+//! | `example` | connections that could exist, made from what fields allow (feature `yaml`) |
+//! | `diff` | what a new version breaks for connections of the old one (feature `yaml`) |
 //! | `yaml` | reading YAML: places, findings, checks (feature `yaml`, absent in guests) |
 //!
 //! No network, no async, no wasmtime. It builds for `wasm32-wasip2` without its default feature.
 
+#[cfg(feature = "yaml")]
+pub mod example;
 pub mod hosts;
 pub mod message;
 pub mod model;

@@ -1,0 +1,224 @@
+//! Connections that could exist: values for an app's fields, made from what the manifest says of each.
+//!
+//! Two readers: `diff` makes connections of an old version and tries them on the new one, and `keyport render` shows what a
+//! manifest produces. A value is only used if [`Field::parse`] takes it, as it would from a person, so nothing here can
+//! disagree with the form. Everything is deterministic: the same manifest gives the same connections.
+//!
+//! Left out: secrets. A secret has no example; whoever needs one in its place puts a placeholder there.
+
+mod pattern;
+
+use serde_json::{Map, Value};
+
+use crate::model::{AuthMethod, Field, Format, Manifest};
+use crate::scope::Scope;
+
+/// Most values that are made for one field.
+const MAX_VALUES: usize = 12;
+/// How many texts are tried from a pattern.
+const PATTERN_TRIES: u64 = 4;
+
+/// Values that some format takes; each field keeps those that it takes itself.
+const USUAL: &[&str] = &[
+    "acme",
+    "acme-2",
+    "acme.example.com",
+    "https://acme.example.com",
+    "https://acme.example.com:8443",
+    "https://acme.example.com/path",
+    "ada@example.com",
+    "01234567-89ab-cdef-0123-456789abcdef",
+    "12345",
+    "-3",
+    "true",
+    "false",
+    "2026-01-31",
+    "{\"a\": 1}",
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----",
+];
+
+/// What free text is tried with.
+const TEXTS: &[&str] = &["acme", "Sample 1"];
+
+/// Values that a field takes, in the form in which they are stored: its default, its example and its choices first, then
+/// what its format, its suffixes and its pattern allow. An optional field also has the empty one, last.
+#[must_use]
+pub fn values(field: &Field) -> Vec<String> {
+    let mut tried: Vec<String> = field
+        .default
+        .iter()
+        .chain(&field.example)
+        .cloned()
+        .collect();
+    tried.extend(field.choices.iter().map(|c| c.value.clone()));
+    for suffix in &field.suffixes {
+        let name = format!("acme.{}", suffix.trim_start_matches('.'));
+        tried.push(format!("https://{name}"));
+        tried.push(name);
+    }
+    if let Some(pattern) = &field.pattern {
+        tried.extend((0..PATTERN_TRIES).filter_map(|n| pattern::matching(pattern.source(), n)));
+    }
+    let usual = if field.format == Format::Text {
+        TEXTS
+    } else {
+        USUAL
+    };
+    tried.extend(usual.iter().map(|&text| text.to_owned()));
+    let mut values: Vec<String> = Vec::new();
+    for text in tried {
+        if text.trim().is_empty() {
+            continue;
+        }
+        if let Ok(value) = field.parse(&text)
+            && !values.contains(&value)
+            && values.len() < MAX_VALUES
+        {
+            values.push(value);
+        }
+    }
+    if !field.required && field.default.is_none() {
+        values.push(String::new());
+    }
+    values
+}
+
+/// What a connection that somebody might have made holds, apart from its secrets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Connection {
+    /// Values of the app's own fields.
+    pub fields: Map<String, Value>,
+    /// Values of the fields of the way to sign in.
+    pub credentials: Map<String, Value>,
+    /// Public captures.
+    pub capture: Map<String, Value>,
+}
+
+impl Connection {
+    /// These values as templates see them.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::new()
+            .with("fields", Value::Object(self.fields.clone()))
+            .with("credentials", Value::Object(self.credentials.clone()))
+            .with("capture", Value::Object(self.capture.clone()))
+    }
+}
+
+/// Connections that people may have made with a manifest by one way to sign in: at most `limit`, every value of every field
+/// in at least one of them if `limit` is large enough. Empty if a required field takes no value that can be made up.
+#[must_use]
+pub fn connections(manifest: &Manifest, method: &str, limit: usize) -> Vec<Connection> {
+    let Some(auth) = manifest.auth.get(method) else {
+        return Vec::new();
+    };
+    let mut axes: Vec<Axis> = Vec::new();
+    for (root, fields) in [
+        (Root::Fields, manifest.fields.as_slice()),
+        (Root::Credentials, auth.fields()),
+    ] {
+        for field in fields.iter().filter(|f| !f.secret) {
+            axes.push(Axis {
+                root,
+                id: field.id.clone(),
+                values: values(field),
+            });
+        }
+    }
+    axes.extend(captures(auth));
+    if axes.iter().any(|axis| axis.values.is_empty()) {
+        return Vec::new();
+    }
+    let mut all: Vec<Connection> = Vec::new();
+    let longest = axes.iter().map(|axis| axis.values.len()).max().unwrap_or(1);
+    // First each value once, all fields moving together; then the mixtures, like the digits of a counter.
+    let together = (0..longest).map(|n| vec![n; axes.len()]);
+    let mixtures = (0..limit).map(|n| {
+        let mut rest = n;
+        axes.iter()
+            .map(|axis| {
+                let digit = rest.checked_rem(axis.values.len()).unwrap_or(0);
+                rest = rest.checked_div(axis.values.len()).unwrap_or(0);
+                digit
+            })
+            .collect()
+    });
+    for digits in together.chain(mixtures) {
+        let made = connection(&axes, &digits);
+        if all.len() < limit && !all.contains(&made) {
+            all.push(made);
+        }
+    }
+    all
+}
+
+#[derive(Clone, Copy)]
+enum Root {
+    Fields,
+    Credentials,
+    Capture,
+}
+
+struct Axis {
+    root: Root,
+    id: String,
+    values: Vec<String>,
+}
+
+fn connection(axes: &[Axis], digits: &[usize]) -> Connection {
+    let mut made = Connection::default();
+    for (axis, digit) in axes.iter().zip(digits) {
+        let values = &axis.values;
+        let value = digit
+            .checked_rem(values.len())
+            .and_then(|at| values.get(at));
+        let into = match axis.root {
+            Root::Fields => &mut made.fields,
+            Root::Credentials => &mut made.credentials,
+            Root::Capture => &mut made.capture,
+        };
+        into.insert(
+            axis.id.clone(),
+            Value::String(value.cloned().unwrap_or_default()),
+        );
+    }
+    made
+}
+
+/// A public capture is judged by its format and suffixes, as a field is.
+fn captures(auth: &AuthMethod) -> Vec<Axis> {
+    let captures = auth.oauth2().map(|oauth| &oauth.capture);
+    captures
+        .into_iter()
+        .flatten()
+        .filter(|(_, capture)| capture.public)
+        .map(|(id, capture)| {
+            let mut tried: Vec<String> = Vec::new();
+            for suffix in &capture.suffixes {
+                let name = format!("acme.{}", suffix.trim_start_matches('.'));
+                tried.push(format!("https://{name}"));
+                tried.push(name);
+            }
+            let usual = if capture.format == Format::Text {
+                TEXTS
+            } else {
+                USUAL
+            };
+            tried.extend(usual.iter().map(|&text| text.to_owned()));
+            let mut values: Vec<String> = Vec::new();
+            for value in tried.iter().filter_map(|text| capture.check(text)) {
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+            Axis {
+                root: Root::Capture,
+                id: id.clone(),
+                values,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
