@@ -137,6 +137,21 @@ impl Drop for Peer {
     }
 }
 
+/// The folder of an npm package among the peers, for tests that read what is in it. `None` where it is not installed: the
+/// test is skipped, which was said.
+pub fn package(name: &str) -> Option<PathBuf> {
+    let at = folder().join("node_modules").join(name);
+    if at.is_dir() {
+        return Some(at);
+    }
+    assert!(
+        std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(),
+        "may not be skipped: {name} is not installed"
+    );
+    eprintln!("SKIPPED: this test needs the package {name}: run `npm ci --prefix tests/peers`");
+    None
+}
+
 /// Runs a scenario in a real browser to its end. `None` where there is none: the test is skipped, which was said.
 pub fn run_browser(scenario: &Value) -> Option<Result<(), String>> {
     if let Some(reason) = missing("browser.mjs") {

@@ -7,6 +7,7 @@
     reason = "tests may be blunt"
 )]
 
+mod agreement;
 mod arrows;
 mod browser;
 mod canary;
