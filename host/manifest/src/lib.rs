@@ -23,6 +23,8 @@
 //! No network, no async, no wasmtime. It builds for `wasm32-wasip2` without its default feature.
 
 #[cfg(feature = "yaml")]
+pub mod diff;
+#[cfg(feature = "yaml")]
 pub mod example;
 pub mod hosts;
 pub mod message;

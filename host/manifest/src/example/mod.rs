@@ -10,7 +10,7 @@ mod pattern;
 
 use serde_json::{Map, Value};
 
-use crate::model::{AuthMethod, Field, Format, Manifest};
+use crate::model::{AuthMethod, Field, Format, Manifest, VARIANT_FIELD};
 use crate::scope::Scope;
 
 /// Most values that are made for one field.
@@ -37,7 +37,7 @@ const USUAL: &[&str] = &[
     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----",
 ];
 
-/// What free text is tried with.
+/// What free text is tried with where the manifest gives no hint of what people type.
 const TEXTS: &[&str] = &["acme", "Sample 1"];
 
 /// Values that a field takes, in the form in which they are stored: its default, its example and its choices first, then
@@ -59,10 +59,10 @@ pub fn values(field: &Field) -> Vec<String> {
     if let Some(pattern) = &field.pattern {
         tried.extend((0..PATTERN_TRIES).filter_map(|n| pattern::matching(pattern.source(), n)));
     }
-    let usual = if field.format == Format::Text {
-        TEXTS
-    } else {
-        USUAL
+    let usual = match field.format {
+        Format::Text if tried.is_empty() => TEXTS,
+        Format::Text => &[],
+        _ => USUAL,
     };
     tried.extend(usual.iter().map(|&text| text.to_owned()));
     let mut values: Vec<String> = Vec::new();
@@ -95,13 +95,24 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// These values as templates see them.
+    /// These values as the templates of `manifest` see them.
     #[must_use]
-    pub fn scope(&self) -> Scope {
-        Scope::new()
+    pub fn scope(&self, manifest: &Manifest) -> Scope {
+        let mut scope = Scope::new()
             .with("fields", Value::Object(self.fields.clone()))
             .with("credentials", Value::Object(self.credentials.clone()))
-            .with("capture", Value::Object(self.capture.clone()))
+            .with("capture", Value::Object(self.capture.clone()));
+        if let Some(constants) = self.variant(manifest) {
+            scope.set("variant", constants);
+        }
+        scope
+    }
+
+    /// What the chosen variant sets, if the manifest has variants.
+    #[must_use]
+    pub fn variant(&self, manifest: &Manifest) -> Option<Value> {
+        let key = self.fields.get(VARIANT_FIELD)?.as_str()?;
+        manifest.variants.as_ref()?.values(key)
     }
 }
 
@@ -113,17 +124,20 @@ pub fn connections(manifest: &Manifest, method: &str, limit: usize) -> Vec<Conne
         return Vec::new();
     };
     let mut axes: Vec<Axis> = Vec::new();
-    for (root, fields) in [
-        (Root::Fields, manifest.fields.as_slice()),
-        (Root::Credentials, auth.fields()),
-    ] {
-        for field in fields.iter().filter(|f| !f.secret) {
-            axes.push(Axis {
-                root,
-                id: field.id.clone(),
-                values: values(field),
-            });
-        }
+    let asked = manifest
+        .app_fields()
+        .map(|field| (Root::Fields, field))
+        .chain(auth.fields().iter().map(|field| (Root::Credentials, field)));
+    for (root, field) in asked.filter(|(_, f)| !f.secret) {
+        let values = match (&field.default, field.hidden) {
+            (Some(default), true) => vec![default.clone()],
+            _ => values(field),
+        };
+        axes.push(Axis {
+            root,
+            id: field.id.clone(),
+            values,
+        });
     }
     axes.extend(captures(auth));
     if axes.iter().any(|axis| axis.values.is_empty()) {
@@ -145,6 +159,7 @@ pub fn connections(manifest: &Manifest, method: &str, limit: usize) -> Vec<Conne
     });
     for digits in together.chain(mixtures) {
         let made = connection(&axes, &digits);
+        let made = hide(made, manifest, auth);
         if all.len() < limit && !all.contains(&made) {
             all.push(made);
         }
@@ -181,6 +196,26 @@ fn connection(axes: &[Axis], digits: &[usize]) -> Connection {
             axis.id.clone(),
             Value::String(value.cloned().unwrap_or_default()),
         );
+    }
+    made
+}
+
+/// A field that is not shown with these values is not asked for, and nothing is stored for it.
+fn hide(mut made: Connection, manifest: &Manifest, auth: &AuthMethod) -> Connection {
+    for field in manifest.app_fields().chain(auth.fields()) {
+        let Some(when) = &field.shown_when else {
+            continue;
+        };
+        let other = made
+            .fields
+            .get(&when.field)
+            .or_else(|| made.credentials.get(&when.field))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !when.values.iter().any(|value| value == other) {
+            made.fields.shift_remove(&field.id);
+            made.credentials.shift_remove(&field.id);
+        }
     }
     made
 }

@@ -13,11 +13,13 @@ mod checks;
 mod finding;
 mod fixtures;
 mod places;
+mod remark;
 pub mod render;
 mod shape;
 
 pub use book::{Rule, explain};
 pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
+pub use remark::Remark;
 
 use serde_json::Value;
 
