@@ -283,24 +283,43 @@ impl Engine {
             .manifest
             .auth
             .iter()
-            .map(|(id, auth)| (id.clone(), usable(id, auth, sealed)))
+            .map(|(id, auth)| (id.clone(), usable(&entry.manifest, id, auth, sealed)))
             .collect())
     }
 }
 
-/// Refuses a method that the configuration does not offer.
+/// Refuses a method that this version of Keyport does not run yet, though its manifest is read and checked. Nothing begins
+/// past this: neither a sign-in nor an import.
+pub(crate) fn check_runs(manifest: &Manifest, id: &str) -> Result<(), ConnectError> {
+    match manifest.why_not_run(id) {
+        None => Ok(()),
+        Some(why) => Err(ConnectError::misconfigured("method_not_run_yet", why)),
+    }
+}
+
+/// Refuses a method that cannot run here, or that the configuration does not offer.
 pub(crate) fn check_offered(
+    manifest: &Manifest,
     id: &str,
     auth: &AuthMethod,
     sealed: Option<&ConfigurationSealed>,
 ) -> Result<(), ConnectError> {
-    match usable(id, auth, sealed) {
+    check_runs(manifest, id)?;
+    match usable(manifest, id, auth, sealed) {
         Usable::Yes => Ok(()),
         Usable::No(why) => Err(ConnectError::misconfigured("method_not_available", why)),
     }
 }
 
-fn usable(id: &str, auth: &AuthMethod, sealed: Option<&ConfigurationSealed>) -> Usable {
+fn usable(
+    manifest: &Manifest,
+    id: &str,
+    auth: &AuthMethod,
+    sealed: Option<&ConfigurationSealed>,
+) -> Usable {
+    if let Some(why) = manifest.why_not_run(id) {
+        return Usable::No(why);
+    }
     if let Some(methods) = sealed.and_then(|config| config.methods.as_ref())
         && !methods.iter().any(|offered| offered == id)
     {
@@ -400,7 +419,7 @@ fn default_pins(manifest: &Manifest) -> AllowedHosts {
 }
 
 fn endpoints(oauth: &Oauth2) -> Vec<&Template> {
-    let mut templates = vec![&oauth.token_url];
+    let mut templates: Vec<&Template> = oauth.token_url.iter().collect();
     templates.extend(oauth.refresh_url.as_ref());
     if let Some(Revoke::Rfc7009 { url, .. }) = &oauth.revoke {
         templates.push(url);

@@ -92,6 +92,12 @@ pub enum ResolveError {
         /// The template, not its result.
         template: String,
     },
+    /// The manifest does not write this endpoint down: another grant is used, or it is to be discovered.
+    #[error("the manifest declares no `{key}` for this way to sign in")]
+    NotDeclared {
+        /// The key.
+        key: &'static str,
+    },
     /// A host entry does not make a host pattern.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -181,8 +187,7 @@ impl Manifest {
         let captures = self
             .auth
             .values()
-            .filter_map(|m| m.oauth2())
-            .flat_map(|o| &o.capture);
+            .flat_map(crate::model::AuthMethod::captures);
         for (id, capture) in captures.filter(|(_, c)| c.format.is_host_safe()) {
             if let Some(text) = scope.get("capture", id).and_then(Value::as_str)
                 && capture.check(text).is_none()
@@ -206,9 +211,13 @@ impl Oauth2 {
     /// # Errors
     /// A template without its value, or a value that is not safe where it stands.
     pub fn endpoints(&self, scope: &Scope) -> Result<Endpoints, ResolveError> {
-        let token = url_of(&self.token_url, scope)?;
+        let declared = |template: &Option<Template>, key: &'static str| match template {
+            Some(template) => url_of(template, scope),
+            None => Err(ResolveError::NotDeclared { key }),
+        };
+        let token = declared(&self.token_url, "token_url")?;
         Ok(Endpoints {
-            authorize: url_of(&self.authorize_url, scope)?,
+            authorize: declared(&self.authorize_url, "authorize_url")?,
             refresh: match &self.refresh_url {
                 Some(template) => url_of(template, scope)?,
                 None => token.clone(),

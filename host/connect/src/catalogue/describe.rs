@@ -162,7 +162,7 @@ impl Engine {
         let mut templates = vec![&manifest.api.base_url];
         for auth in manifest.auth.values() {
             if let AuthMethod::Oauth2(oauth) = auth {
-                templates.extend([&oauth.authorize_url, &oauth.token_url]);
+                templates.extend(oauth.authorize_url.iter().chain(&oauth.token_url));
             }
         }
         templates

@@ -11,7 +11,7 @@ use super::state::works;
 use super::verbs::{Steps, signed_in};
 use crate::actor::Actor;
 use crate::clock::parse_rfc3339;
-use crate::configuration::check_offered;
+use crate::configuration::{check_offered, check_runs};
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
@@ -136,6 +136,7 @@ impl Engine {
         let owner = parse_owner(&new.owner)?;
         let entry = self.inner.catalogue.get(&new.app)?.clone();
         let auth = entry.method(&new.method)?;
+        check_runs(&entry.manifest, &new.method)?;
         let typed = fields::parse(&entry, &new.method, &new.fields, None)?;
         let title = new
             .title
@@ -161,7 +162,7 @@ impl Engine {
                     .is_some_and(|token| token.refresh.is_some())
                 {
                     // A refresh token is bound to the client that it was made with: without one it could not be used.
-                    check_offered(&new.method, auth, offered)?;
+                    check_offered(&entry.manifest, &new.method, auth, offered)?;
                     let known = scope::of_connection(&sealed, None);
                     let endpoints = scope::endpoints(&entry, oauth, &known)?;
                     client::choose(oauth, &known, &endpoints, offered)?;

@@ -52,6 +52,7 @@ impl Engine {
             .and_then(|old| old.clear.config.as_deref()));
         let config = self.configuration_for(&form.app, wanted).await?;
         check_offered(
+            &entry.manifest,
             &form.method,
             auth,
             config.as_ref().map(Stored::sealed).transpose()?,

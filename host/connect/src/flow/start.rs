@@ -61,6 +61,7 @@ impl Engine {
             None => self.ensure_configuration(&entry).await?,
         };
         check_offered(
+            &entry.manifest,
             &start.method,
             entry.method(&start.method)?,
             Some(config.sealed()?),

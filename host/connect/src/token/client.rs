@@ -162,11 +162,21 @@ impl TokenClient<'_> {
         let client = BasicClient::new(ClientId::new(self.keys.id.clone())).set_auth_type(
             match self.oauth.client_auth {
                 ClientAuth::Basic => AuthType::BasicAuth,
-                ClientAuth::Body | ClientAuth::BasicRaw | ClientAuth::None => AuthType::RequestBody,
+                ClientAuth::Body
+                | ClientAuth::BasicRaw
+                | ClientAuth::None
+                | ClientAuth::PrivateKeyJwt
+                | ClientAuth::ClientSecretJwt
+                | ClientAuth::Tls => AuthType::RequestBody,
             },
         );
         match &self.keys.secret {
-            Some(secret) if self.oauth.client_auth != ClientAuth::None => {
+            Some(secret)
+                if matches!(
+                    self.oauth.client_auth,
+                    ClientAuth::Body | ClientAuth::Basic | ClientAuth::BasicRaw
+                ) =>
+            {
                 client.set_client_secret(ClientSecret::new(secret.expose().to_owned()))
             }
             _ => client,
@@ -209,6 +219,10 @@ impl TokenClient<'_> {
         let broken = |code: &str| TokenFailure::Misconfigured {
             code: code.to_owned(),
         };
+        // Sign-ins that need more are refused before they begin; an app whose manifest changed since is refused here.
+        if self.oauth.why_not_run().is_some() {
+            return Err(broken("not_run_here"));
+        }
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|_| broken("bad_token_url"))?;
         let mut params: Vec<(String, String)> =
@@ -235,7 +249,7 @@ impl TokenClient<'_> {
         }
         params.retain(|(_, value)| !value.is_empty());
 
-        let (content_type, body) = match self.oauth.token_body {
+        let (content_type, body) = match &self.oauth.token_body {
             TokenBody::Form => (
                 "application/x-www-form-urlencoded",
                 url::form_urlencoded::Serializer::new(String::new())
@@ -252,6 +266,7 @@ impl TokenClient<'_> {
                     serde_json::to_string(&object).map_err(|_| broken("bad_token_request"))?,
                 )
             }
+            TokenBody::Query | TokenBody::Xml(_) => return Err(broken("not_run_here")),
         };
         let mut request = http::Request::builder()
             .method(http::Method::POST)

@@ -291,13 +291,19 @@ impl Engine {
             .as_ref()
             .and_then(|token| token.refresh.as_ref())
             .ok_or_else(|| broken("no_refresh_token"))?;
+        let mut headers = params(&oauth.token_headers, &known, Slot::Header)?;
+        for (name, value) in params(&oauth.refresh.headers, &known, Slot::Header)? {
+            // Replaces rather than repeats: a header that is there twice means something else to every server.
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            headers.push((name, value));
+        }
         let client = TokenClient {
             engine: self,
             owner: stored.owner(),
             oauth,
             keys: &keys,
             params: params(&oauth.refresh_params, &known, Slot::Raw)?,
-            headers: params(&oauth.token_headers, &known, Slot::Header)?,
+            headers,
         };
         let token_url = TokenUrl::new(endpoints.refresh).map_err(|_| broken("bad_token_url"))?;
         let basic = client.basic().set_token_uri(token_url);

@@ -82,6 +82,12 @@ impl PassParts<'_> {
                 keyport_manifest::Place::Header => (Place::Header, Slot::Header),
                 // Egress encodes query parameters itself.
                 keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
+                keyport_manifest::Place::Body => {
+                    return Err(ConnectError::misconfigured(
+                        "not_run_here",
+                        "this version of Keyport does not put credentials into a body",
+                    ));
+                }
             };
             let value = inject.value.render_secret(scope, slot).map_err(|_| {
                 ConnectError::invalid(

@@ -113,8 +113,12 @@ fn info(app: &Manifest) {
     for (id, method) in &app.auth {
         println!("  {id}: {} ({})", method.label(), method.kind());
         if let AuthMethod::Oauth2(oauth) = method {
-            println!("    authorizes at {}", oauth.authorize_url.source());
-            println!("    tokens from   {}", oauth.token_url.source());
+            if let Some(url) = &oauth.authorize_url {
+                println!("    authorizes at {}", url.source());
+            }
+            if let Some(url) = &oauth.token_url {
+                println!("    tokens from   {}", url.source());
+            }
             println!("    scopes        {}", oauth.scopes.default.join(" "));
         }
         for injection in method.injections() {

@@ -114,6 +114,11 @@ impl Manifest {
                     .filter(|i| i.place == super::Place::Header)
                     .map(|i| i.name.to_ascii_lowercase()),
             );
+            names.extend(
+                auth.signature_headers()
+                    .iter()
+                    .map(|n| n.to_ascii_lowercase()),
+            );
         }
         names.sort();
         names.dedup();

@@ -7,15 +7,19 @@ mod action;
 mod api;
 mod app;
 mod auth;
+mod capture;
 mod condition;
 mod discovery;
+mod expiry;
 mod field;
 mod format;
+mod jwt;
 mod migration;
 mod oauth2;
 mod pagination;
 mod recipe;
 mod request;
+mod support;
 mod test;
 mod text;
 mod trigger;
@@ -25,19 +29,29 @@ mod webhook;
 pub use action::{Action, ChoicesFrom, Effect};
 pub use api::{Api, CredentialRef, HostEntry};
 pub use app::{AppId, Component, Grant, Links, Manifest, Requires};
-pub use auth::{ApiKey, AuthMethod, Basic, Bearer, Inject, Place};
+pub use auth::{
+    ApiKey, AssumeRole, AuthMethod, AwsSigv4, Basic, Bearer, Hmac, HmacAlgorithm, Inject, JwtAuth,
+    Logout, Mtls, NoAuth, Oauth1, Oauth1Grant, Oauth1Place, Oauth1Signature, Place, Session,
+    SessionStep, Wsse,
+};
+pub use capture::{Capture, CaptureSource, OnRefresh};
 pub use condition::{Condition, FailureRule, Is, OkRule, StatusSet};
 pub use discovery::{Discovery, Pick};
+pub use expiry::{Expiry, MomentUnit, SpanUnit};
 pub use field::{Choice, Field, FieldError, FileRule, ShownWhen};
 pub use format::Format;
 pub use migration::Migration;
+pub use jwt::{Fingerprint, Jwt, JwtAlg, KeyFormat, UsualClaim};
 pub use oauth2::{
-    Capture, ClientAuth, ClientSource, Oauth2, OwnerClient, Pkce, Refresh, RefusalRule, Revoke,
-    Rotates, Scopes, TokenBody, TokenFields, TokenResponse,
+    AuthorizeRules, CallbackRules, CallbackVerify, ClientAuth, ClientSource, Discover, Exchange,
+    ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce, Refresh, RefreshBy,
+    RefusalRule, Revoke, Rotates, Scopes, SecondToken, SignedPart, TokenBody, TokenFields,
+    TokenMethod, TokenResponse,
 };
 pub use pagination::{CursorPlace, NextPage, PageSize, Pagination};
 pub use recipe::{Encoding, Handle, Recipe, RecipeError, SecretSlot};
 pub use request::{BodySpec, JsonTemplate, Method, RequestSpec};
+pub use support::NotYet;
 pub use test::{AccountRule, Test, TestCall};
 pub use trigger::{Order, Trigger, TriggerKind};
 pub use variants::{VARIANT_FIELD, Variant, Variants};

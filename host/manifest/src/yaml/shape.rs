@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::places::{child, item};
 use crate::model::{
-    Action, Api, ApiKey, AppId, Basic, Bearer, Discovery, Field, Handle, Manifest, Migration,
-    Oauth2, Recipe, RequestSpec, TestCall, Trigger, Variants,
+    Action, Api, ApiKey, AppId, AuthMethod, AwsSigv4, Basic, Bearer, Discovery, Field, Handle, Hmac,
+    JwtAuth, Manifest, Migration, Mtls, NoAuth, Oauth1, Oauth2, Recipe, RequestSpec, Session,
+    TestCall, Trigger, Variants, Wsse,
 };
 use crate::path::JsonPath;
 use crate::pattern::Pattern;
@@ -167,7 +168,7 @@ impl Reader {
 
     /// One way to sign in: read as what its `type` says, with its parts that have several forms read apart.
     fn method(&mut self, path: &str, value: &mut Value) {
-        const TYPES: &[&str] = &["oauth2", "api_key", "basic", "bearer"];
+        const TYPES: &[&str] = AuthMethod::KINDS;
         let Value::Object(map) = value else {
             self.say(
                 "V02",
@@ -207,7 +208,7 @@ impl Reader {
         };
         map.shift_remove("type");
         let mut test = map.shift_remove("test");
-        let mut revoke = if kind == "oauth2" {
+        let mut revoke = if matches!(kind.as_str(), "oauth2" | "oauth1") {
             map.shift_remove("revoke")
         } else {
             None
@@ -221,6 +222,14 @@ impl Reader {
             "oauth2" => self.section::<Oauth2>(path, value),
             "api_key" => self.section::<ApiKey>(path, value),
             "basic" => self.section::<Basic>(path, value),
+            "session" => self.section::<Session>(path, value),
+            "jwt" => self.section::<JwtAuth>(path, value),
+            "oauth1" => self.section::<Oauth1>(path, value),
+            "aws_sigv4" => self.section::<AwsSigv4>(path, value),
+            "hmac" => self.section::<Hmac>(path, value),
+            "wsse" => self.section::<Wsse>(path, value),
+            "mtls" => self.section::<Mtls>(path, value),
+            "none" => self.section::<NoAuth>(path, value),
             _ => self.section::<Bearer>(path, value),
         }
         if let Some(test) = &mut test {

@@ -62,6 +62,14 @@ pub(super) fn check(c: &mut Checker<'_>) {
                     );
                 }
             }
+            AuthMethod::Session(_)
+            | AuthMethod::Jwt(_)
+            | AuthMethod::Oauth1(_)
+            | AuthMethod::AwsSigv4(_)
+            | AuthMethod::Hmac(_)
+            | AuthMethod::Wsse(_)
+            | AuthMethod::Mtls(_)
+            | AuthMethod::None(_) => {}
         }
         if auth.label().trim().is_empty() {
             c.error("V34", &child(&path, "label"), "the label is empty", None);
@@ -247,11 +255,11 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
         }
     }
     for (id, capture) in &o.capture {
-        if capture.path.is_some() == capture.callback.is_some() {
+        if capture.sources().len() != 1 {
             c.error(
-                "V34",
+                "V49",
                 &child(&at("capture"), id),
-                "a capture has either a `path` in the token answer or a `callback` parameter",
+                "a capture has exactly one source: `path`, `callback`, `header`, `cookie` or `claim`",
                 None,
             );
         }

@@ -50,7 +50,7 @@ pub(super) fn check(c: &mut Checker<'_>) {
         for (i, field) in auth.fields().iter().enumerate() {
             one(c, &item(&child(&path, "fields"), i), field, &mut seen);
         }
-        for id in auth.oauth2().into_iter().flat_map(|o| o.capture.keys()) {
+        for (id, _) in auth.captures() {
             let path = child(&child(&path, "capture"), id);
             name(c, &path, id, &mut seen);
         }

@@ -31,9 +31,9 @@ pub(super) fn check(c: &mut Checker<'_>) {
         }
         let Some(oauth) = auth.oauth2() else { continue };
         let at = |key: &str| child(&path, key);
-        url(c, &at("authorize_url"), &oauth.authorize_url);
-        url(c, &at("token_url"), &oauth.token_url);
         for (key, t) in [
+            ("authorize_url", &oauth.authorize_url),
+            ("token_url", &oauth.token_url),
             ("refresh_url", &oauth.refresh_url),
             ("issuer", &oauth.issuer),
         ] {
@@ -257,12 +257,7 @@ fn form_of(c: &Checker<'_>, r: &Ref) -> Option<(Form, bool, bool)> {
     };
     match r.root.as_str() {
         "capture" => {
-            let mut captures = c
-                .manifest
-                .auth
-                .values()
-                .filter_map(|m| m.oauth2())
-                .filter_map(|o| o.capture.get(name));
+            let mut captures = c.manifest.auth.values().filter_map(|m| m.capture(name));
             captures
                 .next()
                 .map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))

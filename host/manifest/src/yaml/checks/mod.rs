@@ -124,8 +124,7 @@ impl<'a> Checker<'a> {
         self.manifest
             .auth
             .get(method?)
-            .and_then(|m| m.oauth2())
-            .and_then(|o| o.capture.get(name))
+            .and_then(|m| m.capture(name))
     }
 }
 

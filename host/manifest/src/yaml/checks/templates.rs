@@ -179,12 +179,9 @@ impl Walk {
             self.test(c, &at("test"), test, &[method]);
         }
         let Some(oauth) = auth.oauth2() else { return };
-        self.template(
-            c,
-            &at("authorize_url"),
-            &oauth.authorize_url,
-            &one(FORM, false, false),
-        );
+        if let Some(t) = &oauth.authorize_url {
+            self.template(c, &at("authorize_url"), t, &one(FORM, false, false));
+        }
         if let Some(t) = &oauth.issuer {
             self.template(c, &at("issuer"), t, &one(FORM, false, false));
         }
@@ -196,12 +193,10 @@ impl Walk {
                 &one(FORM, false, false),
             );
         }
-        self.template(
-            c,
-            &at("token_url"),
-            &oauth.token_url,
-            &one(&["fields", "credentials", "capture"], false, false),
-        );
+        if let Some(t) = &oauth.token_url {
+            let place = one(&["fields", "credentials", "capture"], false, false);
+            self.template(c, &at("token_url"), t, &place);
+        }
         if let Some(t) = &oauth.refresh_url {
             self.template(c, &at("refresh_url"), t, &one(API, false, true));
         }

@@ -1,0 +1,90 @@
+//! Where a credential goes: the host alone puts it there, at the edge.
+
+use serde::{Deserialize, Serialize};
+
+use super::known;
+use crate::model::{CredentialRef, is_default};
+use crate::template::Template;
+
+/// Where a credential goes. Written as `{header: NAME, value}`, `{query: NAME, value}` or `{body: NAME, value}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "InjectText", into = "InjectText")]
+pub struct Inject {
+    /// Header, query or body.
+    pub place: Place,
+    /// Name of the header, parameter or member.
+    pub name: String,
+    /// What is put there; may read secrets.
+    pub value: Template,
+    /// Which credential it is part of; `api.hosts` says which hosts get which.
+    pub credential: CredentialRef,
+}
+
+/// Where a credential can be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A request header.
+    Header,
+    /// A query parameter.
+    Query,
+    /// A member of the JSON or form body.
+    Body,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InjectText {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    header: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    value: Template,
+    #[serde(default, skip_serializing_if = "is_default")]
+    credential: CredentialRef,
+}
+
+impl TryFrom<InjectText> for Inject {
+    type Error = &'static str;
+
+    fn try_from(text: InjectText) -> Result<Self, Self::Error> {
+        let (place, name) = match (text.header, text.query, text.body) {
+            (Some(name), None, None) => (Place::Header, name),
+            (None, Some(name), None) => (Place::Query, name),
+            (None, None, Some(name)) => (Place::Body, name),
+            _ => {
+                return Err("an injection goes to exactly one of `header`, `query` and `body`");
+            }
+        };
+        Ok(Self {
+            place,
+            name,
+            value: text.value,
+            credential: text.credential,
+        })
+    }
+}
+
+impl From<Inject> for InjectText {
+    fn from(inject: Inject) -> Self {
+        let only = |place| (inject.place == place).then(|| inject.name.clone());
+        Self {
+            header: only(Place::Header),
+            query: only(Place::Query),
+            body: only(Place::Body),
+            value: inject.value,
+            credential: inject.credential,
+        }
+    }
+}
+
+/// An `Authorization` header with this value.
+pub(super) fn authorization(value: &str) -> Inject {
+    Inject {
+        place: Place::Header,
+        name: "Authorization".to_owned(),
+        value: known(value),
+        credential: CredentialRef::Main,
+    }
+}

@@ -1,0 +1,182 @@
+//! Where an app's endpoints deviate from RFC 6749: names of parameters, the form of requests, the callback, and further
+//! exchanges.
+//!
+//! None of this is needed for a server that follows the RFC. Each key says *what* deviates and never lets an author set what
+//! the flow itself sets: `state`, the callback's address and PKCE stay the host's.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::TokenResponse;
+use crate::model::{Encoding, JwtAlg, is_default};
+use crate::template::Template;
+
+/// Which grant of OAuth 2.0 is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Oauth2Grant {
+    /// The person agrees on the app's own page (RFC 6749, 4.1).
+    #[default]
+    AuthorizationCode,
+    /// The client signs in as itself (RFC 6749, 4.4).
+    ClientCredentials,
+    /// The person types a code at another device (RFC 8628).
+    Device,
+    /// A signed assertion is exchanged for a token (RFC 7523, 2.1).
+    JwtBearer,
+}
+
+/// Where endpoints are found out from, instead of being written down: `{issuer: T}` or `{resource: T}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discover {
+    /// Metadata of an authorization server (RFC 8414, OpenID Connect Discovery).
+    Issuer(Template),
+    /// Metadata of a protected resource, which names its authorization server (RFC 9728; MCP servers).
+    Resource(Template),
+}
+
+/// The method of token requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TokenMethod {
+    /// POST, as RFC 6749 wants it.
+    #[default]
+    Post,
+    /// GET, with everything in the URL.
+    Get,
+}
+
+/// How token requests are written: `form`, `json`, `query` or `{xml: T}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenBody {
+    /// `application/x-www-form-urlencoded`.
+    #[default]
+    Form,
+    /// JSON.
+    Json,
+    /// No body: parameters of the URL. Only where the app takes nothing else, for URLs end up in logs.
+    Query,
+    /// XML: a template that reads what `token_params` may; values are escaped.
+    Xml(Template),
+}
+
+/// Parameters of OAuth requests under other names, or left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamRules {
+    /// From the usual name to the app's: `client_id: client_key`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub rename: IndexMap<String, String>,
+    /// Usual parameters that the app does not take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+}
+
+/// How the authorization URL is written, where the app is particular about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizeRules {
+    /// What follows `#`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<String>,
+    /// Parameters that come first, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
+    /// Parameters whose value is not percent-encoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unescaped: Vec<String>,
+    /// Parameters that are sent even if they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_empty: Vec<String>,
+    /// Whether the app registers an alias for the callback's address (eBay's RuName), and that is sent in its place. The alias
+    /// is the operator's; a manifest never says where a person is sent back to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redirect_alias: bool,
+}
+
+/// What the app calls things when it sends the person back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackRules {
+    /// The parameter with the code; `code` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The parameter with the state; `state` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The longest state that the app brings back, in characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_state: Option<u32>,
+    /// Why the app cannot bring back a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_state: Option<String>,
+    /// How the app signs its callback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<CallbackVerify>,
+}
+
+impl CallbackRules {
+    /// Length of the state that the host makes, in characters: 256 random bits in base64url.
+    pub const STATE_LENGTH: u32 = 43;
+}
+
+/// How a callback's signature is checked, by `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum CallbackVerify {
+    /// HMAC-SHA256 over the other parameters.
+    HmacSha256 {
+        /// The key; may read secrets.
+        key: Template,
+        /// The parameter with the signature.
+        param: String,
+        /// What is signed.
+        #[serde(default)]
+        over: SignedPart,
+        /// How the signature is written.
+        #[serde(default)]
+        encoding: Encoding,
+    },
+    /// A JWT in a parameter.
+    Jwt {
+        /// The key; may read secrets.
+        key: Template,
+        /// The parameter with the JWT.
+        param: String,
+        /// How it is signed; nothing else is accepted.
+        alg: JwtAlg,
+    },
+}
+
+/// What of a callback is signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedPart {
+    /// Every other parameter, sorted by name, as `a=1&b=2`.
+    #[default]
+    SortedQuery,
+    /// Every other parameter in the order in which they came, as they were sent.
+    Query,
+}
+
+/// One further exchange right after the tokens came: a short-lived token for a long-lived one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// Where the token is exchanged.
+    pub url: Template,
+    /// GET or POST; POST if not said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub method: TokenMethod,
+    /// Its parameters: in the URL of a GET, in the form of a POST. May read secrets.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub params: IndexMap<String, Template>,
+    /// Its headers.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, Template>,
+    /// How its answer is read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub response: TokenResponse,
+}

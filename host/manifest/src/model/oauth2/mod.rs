@@ -1,0 +1,150 @@
+//! OAuth 2.0 as apps really do it: where to go, what to send, how to read the answer, how to refresh and revoke.
+//!
+//! RFC 6749, 7636 (PKCE), 7009 (revocation), 9700 (current practice), 9207 (`iss`) are the rule; every key below that is
+//! not needed for a server that follows them is there for a deviation that real apps show. The flow itself is the host's.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Capture, Field, Inject, Jwt, Test, is_default};
+use crate::template::Template;
+
+mod client;
+mod deviations;
+mod refresh;
+mod response;
+mod scopes;
+
+pub use client::{ClientAuth, ClientSource, OwnerClient, Pkce};
+pub use deviations::{
+    AuthorizeRules, CallbackRules, CallbackVerify, Discover, Exchange, Oauth2Grant, ParamRules,
+    SignedPart, TokenBody, TokenMethod,
+};
+pub use refresh::{Refresh, RefreshBy, RefusalRule, Revoke, Rotates};
+pub use response::{SecondToken, TokenFields, TokenResponse};
+pub use scopes::{ExtraScopes, Scopes};
+
+/// Sign-in by OAuth 2.0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oauth2 {
+    /// What people call this way.
+    pub label: String,
+    /// One sentence of advice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// What it asks for before the person is sent to the app.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+    /// Which grant is used; `authorization_code` if not said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grant: Oauth2Grant,
+    /// Where the person is sent. Needed for `authorization_code`, unless it is discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorize_url: Option<Template>,
+    /// Where codes are exchanged for tokens. Needed unless it is discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<Template>,
+    /// Where a device asks for its code (RFC 8628). Needed for `device`, unless it is discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_url: Option<Template>,
+    /// The JWT that is exchanged for a token, sent as `assertion`. Needed for `jwt_bearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Box<Jwt>>,
+    /// Where the endpoints are found out from, instead of being written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discover: Option<Discover>,
+    /// Whether the host registers a client by itself (RFC 7591), at what `discover` found.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub register: bool,
+    /// Where tokens are refreshed, if elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_url: Option<Template>,
+    /// The issuer that the `iss` parameter of a callback must equal (RFC 9207).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Template>,
+    /// Whether the server always sends `iss`, so that a callback without it is refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub issuer_required: bool,
+    /// What is asked for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scopes: Scopes,
+    /// PKCE (RFC 7636); S256 unless there is a reason.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pkce: Pkce,
+    /// How the client proves itself at the token endpoint.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub client_auth: ClientAuth,
+    /// The JWT of `private_key_jwt` and `client_secret_jwt`, where it deviates from OpenID Connect Core, 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_assertion: Option<Box<Jwt>>,
+    /// Whose OAuth client is used.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub client: ClientSource,
+    /// Further parameters of the authorization URL.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub authorize_params: IndexMap<String, Template>,
+    /// Further parameters of the code exchange.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub token_params: IndexMap<String, Template>,
+    /// Further parameters of a refresh.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub refresh_params: IndexMap<String, Template>,
+    /// Further headers of token requests.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub token_headers: IndexMap<String, Template>,
+    /// The method of token requests; POST if not said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub token_method: TokenMethod,
+    /// How token requests are written.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub token_body: TokenBody,
+    /// Parameters that the app knows by other names, or not at all; of authorize, token and refresh requests.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub params: ParamRules,
+    /// How the authorization URL is written.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub authorize: AuthorizeRules,
+    /// What the app calls things when it sends the person back, and how it signs that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub callback: CallbackRules,
+    /// How token answers are read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub response: TokenResponse,
+    /// What is kept of token answers and callbacks, beside the tokens; `capture.<id>` in templates.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub capture: IndexMap<String, Capture>,
+    /// One further exchange, right after the tokens came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Box<Exchange>>,
+    /// How tokens are renewed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refresh: Refresh,
+    /// How a grant is ended at the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<Revoke>,
+    /// Where the token goes; `Authorization: Bearer` if not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inject: Vec<Inject>,
+    /// A test of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Test>,
+}
+
+impl Oauth2 {
+    /// Parameters that no manifest may set: the flow's own (an author who could set them could break it).
+    pub const RESERVED_PARAMS: &'static [&'static str] = &[
+        "state",
+        "redirect_uri",
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "response_type",
+        "code",
+        "grant_type",
+        "refresh_token",
+        "nonce",
+    ];
+}

@@ -1,0 +1,136 @@
+//! How tokens are renewed, and how a grant is ended.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{RequestSpec, StatusSet, is_default};
+use crate::template::Template;
+
+/// How tokens are renewed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// Whether a refresh answers with a new refresh token.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rotates: Rotates,
+    /// Seconds before expiry at which a token is renewed; the host's own choice if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<u64>,
+    /// Answers that mean that only the person can mend it, beside `invalid_grant`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusalRule>,
+    /// Further headers of a refresh, beside `token_headers`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, Template>,
+    /// What a token is renewed with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub by: RefreshBy,
+}
+
+/// What a token is renewed with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshBy {
+    /// The refresh token (RFC 6749, 6).
+    #[default]
+    RefreshToken,
+    /// The `exchange`, done again with the token that is about to end.
+    Exchange,
+    /// There is no refresh: the grant is asked for again (client credentials, assertions).
+    SignInAgain,
+}
+
+/// Whether a refresh answers with a new refresh token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotates {
+    /// Each time; the old one is dead then.
+    Always,
+    /// Now and then; what comes is kept.
+    #[default]
+    Maybe,
+    /// Never; the first one lives on.
+    Never,
+}
+
+/// An answer that means that the grant is dead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalRule {
+    /// Codes; any if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusSet>,
+    /// The error code; any if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How a grant is ended at the app. Written as `{url}` (RFC 7009), as a request (`{method, path, …}`), or as
+/// `{none: reason}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "RevokeText")]
+pub enum Revoke {
+    /// RFC 7009, with the client's usual authentication.
+    Rfc7009 {
+        /// The revocation endpoint.
+        url: Template,
+    },
+    /// A request with the connection's credential, as the API defines it. A URL beyond the API's hosts is absolute.
+    Request(Box<RequestSpec>),
+    /// The app has no way to do it, and why.
+    None {
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeUrl {
+    url: Template,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoneBecause {
+    none: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RevokeText {
+    Url(RevokeUrl),
+    Request(Box<RequestSpec>),
+    None(NoneBecause),
+}
+
+impl TryFrom<serde_json::Value> for Revoke {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        let text = |e: serde_json::Error| e.to_string();
+        if value.get("none").is_some() {
+            serde_json::from_value::<NoneBecause>(value)
+                .map(|n| Self::None { reason: n.none })
+                .map_err(text)
+        } else if value.get("url").is_some() {
+            serde_json::from_value::<RevokeUrl>(value)
+                .map(|u| Self::Rfc7009 { url: u.url })
+                .map_err(text)
+        } else {
+            serde_json::from_value(value)
+                .map(|r| Self::Request(Box::new(r)))
+                .map_err(text)
+        }
+    }
+}
+
+impl From<Revoke> for RevokeText {
+    fn from(revoke: Revoke) -> Self {
+        match revoke {
+            Revoke::Rfc7009 { url } => Self::Url(RevokeUrl { url }),
+            Revoke::Request(request) => Self::Request(request),
+            Revoke::None { reason } => Self::None(NoneBecause { none: reason }),
+        }
+    }
+}
