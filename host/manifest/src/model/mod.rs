@@ -40,8 +40,8 @@ pub use discovery::{Discovery, Pick};
 pub use expiry::{Expiry, MomentUnit, SpanUnit};
 pub use field::{Choice, Field, FieldError, FileRule, ShownWhen};
 pub use format::Format;
-pub use migration::Migration;
 pub use jwt::{Fingerprint, Jwt, JwtAlg, KeyFormat, UsualClaim};
+pub use migration::Migration;
 pub use oauth2::{
     AuthorizeRules, CallbackRules, CallbackVerify, ClientAuth, ClientSource, Discover, Exchange,
     ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce, Refresh, RefreshBy,

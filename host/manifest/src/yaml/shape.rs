@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::places::{child, item};
 use crate::model::{
-    Action, Api, ApiKey, AppId, AuthMethod, AwsSigv4, Basic, Bearer, Discovery, Field, Handle, Hmac,
-    JwtAuth, Manifest, Migration, Mtls, NoAuth, Oauth1, Oauth2, Recipe, RequestSpec, Session,
+    Action, Api, ApiKey, AppId, AuthMethod, AwsSigv4, Basic, Bearer, Discovery, Field, Handle,
+    Hmac, JwtAuth, Manifest, Migration, Mtls, NoAuth, Oauth1, Oauth2, Recipe, RequestSpec, Session,
     TestCall, Trigger, Variants, Wsse,
 };
 use crate::path::JsonPath;

@@ -6,8 +6,8 @@
 use super::Checker;
 use super::identity::is_name;
 use crate::model::{
-    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, RequestSpec,
-    Revoke, SecretSlot,
+    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Oauth2Grant, Pkce, Place,
+    RequestSpec, Revoke, SecretSlot,
 };
 use crate::yaml::places::{child, item};
 
@@ -165,6 +165,24 @@ fn basic(c: &mut Checker<'_>, path: &str, method: &str, b: &Basic) {
 
 fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     let at = |key: &str| child(path, key);
+    let discovered = o.discover.is_some();
+    for (missing, key, grants) in [
+        (
+            o.authorize_url.is_none() && o.grant == Oauth2Grant::AuthorizationCode,
+            "authorize_url",
+            "the person is sent there",
+        ),
+        (o.token_url.is_none(), "token_url", "tokens are got there"),
+    ] {
+        if missing && !discovered {
+            c.error(
+                "V34",
+                path,
+                format!("`{key}` is missing: {grants}"),
+                Some(&format!("add `{key}:`")),
+            );
+        }
+    }
     match &o.pkce {
         Pkce::S256 => {}
         Pkce::Off(reason) if reason.trim().chars().count() < MIN_REASON => {
