@@ -56,5 +56,6 @@ pub use template::{Ref, RenderError, Slot, Template, TemplateError};
 pub use view::{GuestView, guest_view, guest_view_for};
 #[cfg(feature = "yaml")]
 pub use yaml::{
-    Edit, Finding, FolderFacts, Report, Rule, Severity, Suppressed, check, explain, parse,
+    Bases, Edit, Finding, FolderFacts, Report, Rule, Severity, Suppressed, app_id, base_among,
+    check, check_with, explain, parse, parse_with,
 };

@@ -69,6 +69,7 @@ fn facts() -> FolderFacts {
         name: "acme".into(),
         logo: Some(LOGO.into()),
         fixtures: vec![("test.yaml".into(), FIXTURES.into())],
+        ..FolderFacts::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Manifest;
+use crate::model::{AppId, Manifest};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,8 @@ pub struct FolderFacts {
     pub logo: Option<String>,
     /// Names and texts of `fixtures/*.yaml`.
     pub fixtures: Vec<(String, String)>,
+    /// The manifests that this one is built on, from the folders beside it.
+    pub bases: Vec<(AppId, String)>,
 }
 
 impl FolderFacts {
@@ -116,6 +118,7 @@ impl FolderFacts {
             name,
             logo: text(&folder.join("logo.svg")),
             fixtures,
+            bases: super::extends::beside(folder, text),
         }
     }
 }

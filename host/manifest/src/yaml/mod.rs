@@ -2,14 +2,16 @@
 //!
 //! In this order, each step only if the one before left something to judge:
 //! 1. [`places`](self): the YAML itself, the place of every key and value, what strangers may not do (V01, V08);
-//! 2. `shape`: does it fit the model, every misfit in one run (V02, V03, V05, V13, V24, V58);
-//! 3. `checks`: does it make sense, one file per subject;
-//! 4. `fixtures`: do the mappings read real answers as they should (V95).
+//! 2. `extends`: what it is built on is merged in (V62);
+//! 3. `shape`: does it fit the model, every misfit in one run (V02, V03, V05, V13, V24, V58);
+//! 4. `checks`: does it make sense, one file per subject;
+//! 5. `fixtures`: do the mappings read real answers as they should (V95).
 //!
 //! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
 
 pub mod book;
 mod checks;
+mod extends;
 mod finding;
 mod fixtures;
 mod places;
@@ -18,22 +20,32 @@ pub mod render;
 mod shape;
 
 pub use book::{Rule, explain};
+pub use extends::{Bases, app_id, base_among};
 pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
 pub use remark::Remark;
 
 use serde_json::Value;
 
-use crate::model::Manifest;
+use crate::model::{AppId, Manifest};
 use places::Places;
 
 /// Reads a manifest: typed and without errors, or everything that is wrong with it.
 ///
-/// Warnings do not stand in the way. `file` is only used in messages.
+/// Warnings do not stand in the way. `file` is only used in messages. One that is built on another is refused here; see
+/// [`parse_with`].
 ///
 /// # Errors
 /// All findings of [`check`], if one of them is an error.
 pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
-    let report = check(file, yaml, None);
+    parse_with(file, yaml, &|_| None)
+}
+
+/// [`parse`] for manifests that may be built on others; `bases` gives the text of an app's manifest.
+///
+/// # Errors
+/// All findings of [`check_with`], if one of them is an error.
+pub fn parse_with(file: &str, yaml: &str, bases: &Bases<'_>) -> Result<Manifest, Vec<Finding>> {
+    let report = check_with(file, yaml, None, bases);
     match report.manifest {
         Some(manifest)
             if report
@@ -50,8 +62,23 @@ pub fn parse(file: &str, yaml: &str) -> Result<Manifest, Vec<Finding>> {
 /// Reads and checks a manifest; with `folder`, also what lies beside it.
 #[must_use]
 pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
+    let beside = |id: &AppId| {
+        let mut bases = folder?.bases.iter();
+        bases.find(|(known, _)| known == id).map(|(_, t)| t.clone())
+    };
+    check_with(file, yaml, folder, &beside)
+}
+
+/// [`check`] with the bases taken from elsewhere; `bases` gives the text of an app's manifest.
+#[must_use]
+pub fn check_with(
+    file: &str,
+    yaml: &str,
+    folder: Option<&FolderFacts>,
+    bases: &Bases<'_>,
+) -> Report {
     let mut findings = Vec::new();
-    let manifest = run(yaml, folder, &mut findings);
+    let manifest = run(yaml, folder, bases, &mut findings);
     // How bad it is, is said in one place: the book. A check may only lower it.
     for finding in &mut findings {
         finding.severity = book::weigh(finding.rule, finding.severity);
@@ -68,7 +95,12 @@ pub fn check(file: &str, yaml: &str, folder: Option<&FolderFacts>) -> Report {
     }
 }
 
-fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) -> Option<Manifest> {
+fn run(
+    yaml: &str,
+    folder: Option<&FolderFacts>,
+    bases: &Bases<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<Manifest> {
     let (places, tree) = match read_tree(yaml) {
         Ok(read) => read,
         Err(found) => {
@@ -76,7 +108,47 @@ fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) ->
             return None;
         }
     };
-    let shape = shape::read(&tree);
+    let at = places.value("extends");
+    let merged = match extends::merge(tree, bases) {
+        Ok(merged) => merged,
+        Err(message) => {
+            findings.push(Finding {
+                rule: "V62",
+                file: None,
+                severity: Severity::Error,
+                message,
+                path: "extends".to_owned(),
+                line: at.line,
+                column: at.column,
+                fix: None,
+                edit: None,
+            });
+            return None;
+        }
+    };
+    let manifest = judge(&places, &merged.tree, folder, findings);
+    findings.retain_mut(|finding| {
+        let Some(base) = finding.file.is_none().then(|| merged.base_of(&finding.path)).flatten()
+        else {
+            return true;
+        };
+        finding.line = at.line;
+        finding.column = at.column;
+        finding.message = format!("`{}` of `{base}`: {}", finding.path, finding.message);
+        // What is inherited is shown by the base's own fixtures.
+        finding.rule != "V95" || finding.severity == Severity::Error
+    });
+    manifest
+}
+
+/// Shape, sense and fixtures of a whole tree.
+fn judge(
+    places: &Places,
+    tree: &Value,
+    folder: Option<&FolderFacts>,
+    findings: &mut Vec<Finding>,
+) -> Option<Manifest> {
+    let shape = shape::read(tree);
     for misfit in shape.misfits {
         let at = if misfit.at_key {
             places.key(&misfit.path)
@@ -96,7 +168,7 @@ fn run(yaml: &str, folder: Option<&FolderFacts>, findings: &mut Vec<Finding>) ->
         });
     }
     let manifest = shape.manifest?;
-    let mut checker = checks::Checker::new(&manifest, &tree, &places, findings);
+    let mut checker = checks::Checker::new(&manifest, tree, places, findings);
     checks::all(&mut checker, folder);
     if let Some(folder) = folder {
         fixtures::all(&mut checker, folder);

@@ -92,6 +92,7 @@ impl Example {
                 None => own.1.fixtures,
                 Some(files) => files.clone().into_iter().collect(),
             },
+            ..FolderFacts::default()
         })
     }
 
@@ -116,6 +117,7 @@ pub fn base() -> (&'static str, FolderFacts) {
             .iter()
             .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
             .collect(),
+        ..FolderFacts::default()
     };
     (BASE, folder)
 }
