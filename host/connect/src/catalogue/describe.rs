@@ -207,7 +207,7 @@ fn relevance(manifest: &Manifest, words: &[String]) -> Option<u32> {
 fn test_reason(manifest: &Manifest) -> Option<String> {
     match &manifest.test {
         Test::None { reason } => Some(reason.clone()),
-        Test::Call(_) | Test::Code => None,
+        Test::Call(_) | Test::AnyOf(_) | Test::Code => None,
     }
 }
 

@@ -11,6 +11,7 @@
 mod escape;
 mod filters;
 mod syntax;
+mod time;
 
 use std::fmt;
 

@@ -226,3 +226,67 @@ fn composed_expressions_mean_the_same_as_the_template() {
         template.render(&scope(), Slot::Raw).unwrap()
     );
 }
+
+#[test]
+fn filters_for_signing_dates_and_parts_give_what_is_known_of_them() {
+    let scope = Scope::new()
+        .with("now", json!(1_767_323_045))
+        .with("input", json!({"s": "key=value", "j": "{\"a\":[1,2]}", "l": ["x", "y", "z"], "f": 1.9, "t": "60", "bad": "{"}));
+    for (hole, wanted) in [
+        ("now | date('%Y%m%d')", json!("20260102")),
+        ("now | iso8601", json!("2026-01-02T03:04:05Z")),
+        ("input.t | iso8601", json!("1970-01-01T00:01:00Z")),
+        ("input.f | date('%S')", json!("01")),
+        ("now | unix_ms", json!(1_767_323_045_000_i64)),
+        (
+            "'abc' | sha1",
+            json!("a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ),
+        ("'abc' | md5", json!("900150983cd24fb0d6963f7d28e17f72")),
+        (
+            "'abc' | sha512",
+            json!(
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+            ),
+        ),
+        // RFC 2202 and 4231, test case 2.
+        (
+            "'what do ya want for nothing?' | hmac_sha1('Jefe')",
+            json!("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+        ),
+        (
+            "'what do ya want for nothing?' | hmac_sha512('Jefe')",
+            json!(
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            ),
+        ),
+        ("input.s | slice(0, 3)", json!("key")),
+        ("input.s | slice(4)", json!("value")),
+        ("input.s | slice(-5, -1)", json!("valu")),
+        ("input.s | slice(5, 2)", json!("")),
+        ("input.s | slice(2, 999)", json!("y=value")),
+        ("'über' | slice(0, 1)", json!("ü")),
+        ("input.s | strip_prefix('key=')", json!("value")),
+        ("input.s | strip_prefix('x')", json!("key=value")),
+        ("input.s | strip_suffix('value')", json!("key=")),
+        ("input.l | nth(1)", json!("y")),
+        ("input.l | nth(-1)", json!("z")),
+        ("input.s | split('=') | nth(1)", json!("value")),
+        ("(input.j | json).a | last", json!(2)),
+    ] {
+        let template = Template::parse(&format!("{{{{ {hole} }}}}")).unwrap();
+        assert_eq!(template.value(&scope).unwrap(), wanted, "{hole}");
+    }
+    for hole in [
+        "input.bad | json",
+        "input.s | iso8601",
+        "now | date('%Q')",
+        "input.l | sha1",
+        "input.s | nth(0)",
+    ] {
+        let template = Template::parse(&format!("{{{{ {hole} }}}}")).unwrap();
+        assert!(template.value(&scope).is_err(), "{hole}");
+    }
+    let beyond = Template::parse("{{ input.l | nth(9) | default('none') }}").unwrap();
+    assert_eq!(beyond.value(&scope).unwrap(), json!("none"));
+}

@@ -145,7 +145,10 @@ fn base_id(tree: &Value) -> Option<AppId> {
 
 fn read_base(id: &AppId, text: &str) -> Result<Value, String> {
     let (_, tree) = super::read_tree(text).map_err(|found| {
-        let first = found.first().map(|f| f.message.as_str()).unwrap_or_default();
+        let first = found
+            .first()
+            .map(|f| f.message.as_str())
+            .unwrap_or_default();
         format!("`{id}`, which this is built on, cannot be read: {first}")
     })?;
     if tree.get("manifest") != Some(&Value::from(1)) {
@@ -168,10 +171,7 @@ fn text_of(yaml: &str, key: &str) -> Option<AppId> {
         .lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     let value = line.split(" #").next()?.trim();
-    value
-        .trim_matches(|c| c == '"' || c == '\'')
-        .parse()
-        .ok()
+    value.trim_matches(|c| c == '"' || c == '\'').parse().ok()
 }
 
 /// The base with an id among the texts of several manifests.
@@ -184,7 +184,10 @@ pub fn base_among<'t>(id: &AppId, texts: impl IntoIterator<Item = &'t str>) -> O
 }
 
 /// The texts of the bases of a manifest that lies in `folder`: those of the folders beside it, as far as they are there.
-pub(super) fn beside(folder: &Path, read: impl Fn(&Path) -> Option<String>) -> Vec<(AppId, String)> {
+pub(super) fn beside(
+    folder: &Path,
+    read: impl Fn(&Path) -> Option<String>,
+) -> Vec<(AppId, String)> {
     let mut found: Vec<(AppId, String)> = Vec::new();
     let parent = folder.join("..");
     let mut next = read(&folder.join("manifest.yaml")).and_then(|text| text_of(&text, "extends"));
@@ -263,8 +266,14 @@ mod tests {
         let merged = with(
             json!({"manifest": 1, "id": "c", "extends": "b"}),
             &[
-                ("b", base(json!({"extends": "a", "api": {"x": 2, "y": null}}))),
-                ("a", base(json!({"api": {"x": 1, "y": 1, "z": 1}, "component": "rest"}))),
+                (
+                    "b",
+                    base(json!({"extends": "a", "api": {"x": 2, "y": null}})),
+                ),
+                (
+                    "a",
+                    base(json!({"api": {"x": 1, "y": 1, "z": 1}, "component": "rest"})),
+                ),
             ],
         )
         .unwrap();
@@ -279,10 +288,17 @@ mod tests {
     #[test]
     fn a_base_that_is_missing_broken_or_leads_back_is_told() {
         let chain: Vec<(String, Value)> = (0..6)
-            .map(|i| (format!("b{i}"), base(json!({"extends": format!("b{}", i + 1)}))))
+            .map(|i| {
+                (
+                    format!("b{i}"),
+                    base(json!({"extends": format!("b{}", i + 1)})),
+                )
+            })
             .collect();
-        let mut bases: Vec<(&str, Value)> =
-            chain.iter().map(|(id, t)| (id.as_str(), t.clone())).collect();
+        let mut bases: Vec<(&str, Value)> = chain
+            .iter()
+            .map(|(id, t)| (id.as_str(), t.clone()))
+            .collect();
         bases.push(("loop", base(json!({"extends": "kid"}))));
         bases.push(("self", base(json!({"extends": "self"}))));
         bases.push(("old", json!({"manifest": 0})));
@@ -302,10 +318,9 @@ mod tests {
             .unwrap();
             assert!(told.contains(want), "{extends}: {told}");
         }
-        let anchors = merge(
-            json!({"id": "kid", "extends": "bomb"}),
-            &|_: &AppId| Some("a: &a 1\nb: *a".to_owned()),
-        );
+        let anchors = merge(json!({"id": "kid", "extends": "bomb"}), &|_: &AppId| {
+            Some("a: &a 1\nb: *a".to_owned())
+        });
         assert!(anchors.err().unwrap().contains("cannot be read"));
     }
 

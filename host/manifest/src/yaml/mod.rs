@@ -128,7 +128,11 @@ fn run(
     };
     let manifest = judge(&places, &merged.tree, folder, findings);
     findings.retain_mut(|finding| {
-        let Some(base) = finding.file.is_none().then(|| merged.base_of(&finding.path)).flatten()
+        let Some(base) = finding
+            .file
+            .is_none()
+            .then(|| merged.base_of(&finding.path))
+            .flatten()
         else {
             return true;
         };
