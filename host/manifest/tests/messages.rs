@@ -93,6 +93,7 @@ fn what_lies_beside_the_manifest_is_checked_too() {
                 .replace("label: Ann", "label: Bob")
                 .replace("needs_reconnect", "rate_limited"),
         )],
+        ..FolderFacts::default()
     };
     insta::assert_snapshot!("folder", folder_report(&wrong).render(GOOD, false));
 }

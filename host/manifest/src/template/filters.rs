@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
-use minijinja::value::{Rest, Value};
+use minijinja::value::{Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -68,7 +68,7 @@ fn text(value: &Value) -> Result<String, Error> {
     }
     match value.as_str() {
         Some(s) => Ok(s.to_owned()),
-        None if value.is_number() || value.is_true() || *value == Value::from(false) => {
+        None if matches!(value.kind(), ValueKind::Number | ValueKind::Bool) => {
             Ok(value.to_string())
         }
         None => Err(bad("text is needed")),
