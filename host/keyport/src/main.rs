@@ -7,6 +7,7 @@
 //! | `key` | operators | platform keys: create, list, revoke |
 //! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
+//! | `diff` | authors, operators | what a new version of a manifest breaks for those who used the old one |
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
 //! from it, `command/` has a file per command of a host and `author/` one per command of an author, `demo/` is the demo
@@ -50,6 +51,8 @@ struct CommandLine {
 enum Command {
     /// Check manifests: every error at once, with its place and a fix
     Validate(author::validate::Arguments),
+    /// Say what a new version of a manifest breaks for connections of the old one
+    Diff(author::diff::Arguments),
     #[cfg(feature = "host")]
     #[command(flatten)]
     Host(HostCommand),
@@ -96,6 +99,7 @@ struct Ignored {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Validate(arguments) => ended(author::validate::run(&arguments)),
+        Command::Diff(arguments) => ended(author::diff::run(&arguments)),
         #[cfg(feature = "host")]
         Command::Host(command) => host(command),
         #[cfg(not(feature = "host"))]

@@ -3,11 +3,16 @@
 //! | command | what it does |
 //! |---|---|
 //! | `validate` | everything that is wrong with manifests, in one run |
+//! | `diff` | what a new version breaks for those who used the old one |
 //!
 //! None of them runs a component or opens a store, so this folder builds without wasmtime; what a manifest means is asked
 //! of `keyport-manifest`, the crate that the host itself asks.
 
-pub mod source;
+mod bases;
+pub mod diff;
+mod older;
+mod output;
+mod source;
 pub mod validate;
 
 use std::path::PathBuf;

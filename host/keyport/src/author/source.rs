@@ -3,9 +3,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use keyport_manifest::FolderFacts;
+use keyport_manifest::{FolderFacts, Report};
 
 use super::Failure;
+use super::bases::Bases;
 use crate::folders::{MANIFEST, app_folders};
 
 /// A manifest is read up to here; the check itself then says that it is too large.
@@ -95,8 +96,14 @@ impl Source {
     }
 
     /// What lies beside the manifest.
-    pub fn facts(&self) -> Option<FolderFacts> {
+    fn facts(&self) -> Option<FolderFacts> {
         self.folder().map(FolderFacts::read)
+    }
+
+    /// Everything that is wrong with it.
+    pub fn check(&self, bases: &Bases) -> Report {
+        let _ = bases;
+        keyport_manifest::check(&self.name, &self.text, self.facts().as_ref())
     }
 }
 

@@ -2,53 +2,71 @@
 //!
 //! Exit codes: 0 nothing wrong, 1 errors (or warnings with `--strict`), 2 the call itself was wrong.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use keyport_manifest::{Severity, check};
+use keyport_manifest::yaml::{self, book};
+use keyport_manifest::{Report, diff};
 
+use super::bases::Bases;
+use super::older::Older;
+use super::output::{OutputArguments, print};
 use super::source::Source;
-use super::{Outcome, count};
+use super::{Failure, Outcome};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Manifests, app folders, folders of app folders; `-` reads standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Warnings count as errors
-    #[arg(long)]
-    strict: bool,
+    /// An older version, or a folder of them: also says what breaks for its connections
+    #[arg(long, value_name = "OLD")]
+    against: Option<PathBuf>,
+    /// Folders of apps that these may extend
+    #[arg(long = "apps", value_name = "FOLDER")]
+    apps: Vec<PathBuf>,
+    /// Say what a rule is for, with a wrong and a right example
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["against", "apps"])]
+    explain: Option<String>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 /// Checks all, prints all.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let colour = std::io::stdout().is_terminal();
-    let (mut errors, mut warnings) = (0, 0);
-    let sources = Source::all(&arguments.paths)?;
-    for source in &sources {
-        let report = check(&source.name, &source.text, source.facts().as_ref());
-        for finding in &report.findings {
-            match finding.severity {
-                Severity::Error => errors += 1,
-                Severity::Warning => warnings += 1,
-                Severity::Note => {}
-            }
-        }
-        print!("{}", report.render(&source.text, colour));
+    if let Some(rule) = &arguments.explain {
+        return explain(rule);
     }
-    let failed = errors > 0 || (arguments.strict && warnings > 0);
-    println!(
-        "{} checked: {}, {}",
-        count(sources.len(), "manifest"),
-        count(errors, "error"),
-        count(warnings, "warning")
-    );
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let bases = Bases {
+        folders: arguments.apps.clone(),
+    };
+    let sources = Source::all(&arguments.paths)?;
+    let older = match &arguments.against {
+        Some(path) => Some(Older::read(path, &bases)?),
+        None => None,
+    };
+    let alone = sources.len() == 1;
+    let reports: Vec<(Report, &Source)> = sources
+        .iter()
+        .map(|source| {
+            let mut report = source.check(&bases);
+            let older = older
+                .as_ref()
+                .zip(report.manifest.as_ref())
+                .and_then(|(older, new)| Some(diff::compare(older.of(&new.id, alone)?, new)));
+            report.remark(&source.text, older.unwrap_or_default());
+            (report, source)
+        })
+        .collect();
+    arguments.output.tell(&reports)
+}
+
+fn explain(rule: &str) -> Outcome {
+    if book::rule(rule).is_none() {
+        return Err(Failure::Said(yaml::explain(rule).trim_end().to_owned()));
+    }
+    print(&yaml::explain(rule))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -185,7 +185,9 @@ fn where_requests_and_secrets_go_is_told_in_words() {
             "version: 1.3.0\nrequires: { grants: { raw_credentials: The vendor signs in a way that nobody else does. } }",
         ),
     ] {
-        let _ = writeln!(out, "# {name}\n{}", lines(&said(old, new)));
+        let mut changes = said(old, new);
+        changes.retain(|c| c.rule == "V85");
+        let _ = writeln!(out, "# {name}\n{}", lines(&changes));
     }
     insta::assert_snapshot!("reach", out);
 }
@@ -211,7 +213,7 @@ fn remarks_are_brought_to_their_line() {
     let source = "manifest: 1\nid: a\nversion: 1.0.0\n";
     let mut report = check("manifest.yaml", source, None);
     report.findings.clear();
-    report.add(
+    report.remark(
         source,
         vec![
             Change::error("V10", "version", "x"),

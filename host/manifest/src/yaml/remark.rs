@@ -65,7 +65,7 @@ impl Remark {
 
 impl Report {
     /// Adds remarks, each at the line of `source` (this report's manifest) that it is about.
-    pub fn add(&mut self, source: &str, remarks: Vec<Remark>) {
+    pub fn remark(&mut self, source: &str, remarks: Vec<Remark>) {
         let places = places::scan(source).unwrap_or_default();
         for remark in remarks {
             let at = places.key(&remark.path);

@@ -1,0 +1,195 @@
+//! The authors' commands from outside: what they print and how they end, in every build of the binary.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a run of the binary came to.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn keyport(arguments: &[&str]) -> Ran {
+    keyport_with(arguments, "")
+}
+
+fn keyport_with(arguments: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_keyport"))
+        .args(arguments)
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests")
+}
+
+fn zendesk() -> String {
+    std::fs::read_to_string(manifests().join("zendesk/manifest.yaml")).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// An app's folder with this manifest, in a new folder.
+fn app(manifest: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
+    folder
+}
+
+#[test]
+fn a_folder_of_apps_one_app_and_a_file_are_all_understood() {
+    let all = keyport(&["validate", text(&manifests())]);
+    assert_eq!(all.code, 0, "{}{}", all.out, all.err);
+    let one = keyport(&["validate", text(&manifests().join("zendesk"))]);
+    assert_eq!(one.code, 0, "{}", one.out);
+    assert!(one.out.contains("1 manifest checked"), "{}", one.out);
+    let file = keyport(&["validate", text(&manifests().join("zendesk/manifest.yaml"))]);
+    assert_eq!(file.out, one.out);
+    let both = keyport(&[
+        "validate",
+        text(&manifests().join("zendesk")),
+        text(&manifests().join("github")),
+    ]);
+    assert!(both.out.contains("2 manifests checked"), "{}", both.out);
+}
+
+#[test]
+fn findings_end_with_one_and_a_call_that_cannot_work_with_two() {
+    let wrong = zendesk().replace("summary:", "sumary:");
+    let ran = keyport_with(&["validate", "-"], &wrong);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.out.contains("standard input:"), "{}", ran.out);
+    assert!(ran.out.contains("summary"), "{}", ran.out);
+
+    let nowhere = keyport(&["validate", "no/such/folder"]);
+    assert_eq!(nowhere.code, 2);
+    assert!(nowhere.err.contains("no/such/folder"), "{}", nowhere.err);
+    let empty = tempfile::tempdir().unwrap();
+    let ran = keyport(&["validate", text(empty.path())]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("holds no app"), "{}", ran.err);
+    assert_eq!(keyport(&["validate"]).code, 2);
+    assert_eq!(keyport(&["validate", "--format", "poem", "-"]).code, 2);
+}
+
+#[test]
+fn programs_get_the_same_findings_in_their_own_forms() {
+    let wrong = zendesk().replace("summary:", "sumary:");
+    let json = keyport_with(&["validate", "--format", "json", "-"], &wrong);
+    assert_eq!(json.code, 1);
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let rules: Vec<&str> = document["manifests"][0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["rule"].as_str().unwrap())
+        .collect();
+    assert!(rules.contains(&"V03"), "{rules:?}");
+    let sarif = keyport_with(&["validate", "--format", "sarif", "-"], &wrong);
+    let document: serde_json::Value = serde_json::from_str(&sarif.out).unwrap();
+    assert_eq!(document["version"], "2.1.0");
+    let github = keyport_with(&["validate", "--format", "github", "-"], &wrong);
+    assert!(github.out.contains("::error file="), "{}", github.out);
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_asks() {
+    let wrong = zendesk().replace("summary:", "sumary:");
+    let escape = '\u{1b}';
+    let plain = keyport_with(&["validate", "-"], &wrong);
+    assert!(!plain.out.contains(escape), "this is no terminal");
+    let always = keyport_with(&["validate", "--color", "always", "-"], &wrong);
+    assert!(always.out.contains(escape));
+    let json = keyport_with(
+        &["validate", "--color", "always", "--format", "json", "-"],
+        &wrong,
+    );
+    assert!(!json.out.contains(escape), "programs read no colours");
+}
+
+#[test]
+fn a_rule_explains_itself_with_examples() {
+    let ran = keyport(&["validate", "--explain", "v31"]);
+    assert_eq!(ran.code, 0);
+    for part in ["V31", "Wrong:", "Right:"] {
+        assert!(ran.out.contains(part), "{}", ran.out);
+    }
+    let unknown = keyport(&["validate", "--explain", "V123"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("no rule"), "{}", unknown.err);
+}
+
+#[test]
+fn two_versions_are_compared_for_those_who_connected_with_the_old_one() {
+    let old = app(&zendesk());
+    let same = keyport(&["diff", text(old.path()), text(old.path())]);
+    assert_eq!(same.code, 0);
+    assert!(same.out.contains("mean the same"), "{}", same.out);
+
+    let moved = zendesk().replace("zendesk.com/oauth", "zendesk-login.com/oauth");
+    let ran = keyport_with(&["diff", text(old.path()), "-"], &moved);
+    assert_eq!(ran.code, 1);
+    for part in ["V85", "V10", "zendesk-login.com", "standard input:"] {
+        assert!(ran.out.contains(part), "{part} in\n{}", ran.out);
+    }
+    let json = keyport_with(&["diff", "--format", "json", text(old.path()), "-"], &moved);
+    assert_eq!(json.code, 1);
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert!(document["totals"]["errors"].as_u64().unwrap() >= 2);
+
+    let broken = keyport_with(&["diff", text(old.path()), "-"], "id: [");
+    assert_eq!(broken.code, 2);
+    assert!(
+        broken.err.contains("can't be read as a manifest"),
+        "{}",
+        broken.err
+    );
+}
+
+#[test]
+fn validate_also_says_what_breaks_when_it_is_given_the_older_version() {
+    let old = app(&zendesk());
+    let new = zendesk().replace("zendesk.com/oauth", "zendesk-login.com/oauth");
+    let alone = keyport_with(&["validate", "--format", "json", "-"], &new);
+    assert!(!alone.out.contains("V85"));
+    let ran = keyport_with(
+        &[
+            "validate",
+            "--format",
+            "json",
+            "--against",
+            text(old.path()),
+            "-",
+        ],
+        &new,
+    );
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("V85"), "{}", ran.out);
+
+    // A folder of old versions: each app is held against its own, and a new app against none.
+    let ran = keyport(&[
+        "validate",
+        "--against",
+        text(&manifests()),
+        text(&manifests().join("github")),
+        text(&manifests().join("zendesk")),
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+}
