@@ -9,11 +9,15 @@
 //!
 //! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
 
+mod allow;
 pub mod book;
 mod checks;
 mod extends;
 mod finding;
+mod finish;
+mod fix;
 mod fixtures;
+mod outline;
 mod places;
 mod remark;
 pub mod render;
@@ -22,11 +26,13 @@ mod shape;
 pub use book::{Rule, explain};
 pub use extends::{Bases, app_id, base_among};
 pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
+pub use fix::{Fixed, apply, fix};
 pub use remark::Remark;
 
 use serde_json::Value;
 
 use crate::model::{AppId, Manifest};
+use allow::Seen;
 use places::Places;
 
 /// Reads a manifest: typed and without errors, or everything that is wrong with it.
@@ -79,20 +85,18 @@ pub fn check_with(
 ) -> Report {
     let mut findings = Vec::new();
     let manifest = run(yaml, folder, bases, &mut findings);
-    // How bad it is, is said in one place: the book. A check may only lower it.
-    for finding in &mut findings {
-        finding.severity = book::weigh(finding.rule, finding.severity);
-    }
-    findings.sort_by(|a, b| {
-        (&a.file, a.line, a.column, a.rule).cmp(&(&b.file, b.line, b.column, b.rule))
-    });
-    findings.dedup();
-    Report {
+    let seen = Seen {
+        whole: manifest.is_some(),
+        folder: folder.is_some(),
+    };
+    let mut report = Report {
         file: file.to_owned(),
         manifest,
         findings,
         suppressed: Vec::new(),
-    }
+    };
+    finish::finish(&mut report, yaml, seen);
+    report
 }
 
 fn run(

@@ -130,6 +130,12 @@ pub fn unreadable() -> Vec<(&'static str, String)> {
         .collect()
 }
 
+/// The id of a rule as findings carry it.
+pub(super) fn known(id: &str) -> Option<&'static str> {
+    let page = table::PAGES.iter().find(|page| page.id == id)?;
+    Some(page.id)
+}
+
 /// How bad a finding is: what the book says of its rule, or less if the check says so.
 pub(super) fn weigh(id: &str, said: Severity) -> Severity {
     let page = table::PAGES.iter().find(|page| page.id == id);

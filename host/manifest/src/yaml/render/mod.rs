@@ -135,6 +135,7 @@ fn width(line: &str, column: usize) -> usize {
             .skip(1)
             .position(|c| c == quote)
             .map_or(rest.len(), |p| p + 2),
+        Some('#') => rest.len(),
         // A template is one thing, blanks included.
         Some(_) if rest.starts_with(&['{', '{']) => rest
             .windows(2)
