@@ -7,6 +7,7 @@
     reason = "tests may be blunt"
 )]
 
+use keyport_manifest::yaml::Remark;
 use keyport_manifest::yaml::render::{Format, Told, Totals, render};
 use keyport_manifest::{Report, check};
 use serde_json::Value;
@@ -289,16 +290,12 @@ fn what_is_found_later_is_allowed_by_the_same_comments() {
     );
     let mut report = check("m.yaml", &text, None);
     let before = (report.findings.len(), report.suppressed.len());
-    let mut later = report.findings[0].clone();
-    (later.rule, later.line, later.path) = ("V83", 2, "id".to_owned());
-    report.add(&text, vec![later.clone()]);
+    report.remark(&text, vec![Remark::error("V83", "id", "another id")]);
     assert_eq!(
         (report.findings.len(), report.suppressed.len()),
         (before.0, before.1 + 1)
     );
-    later.line = 3;
-    later.path = "name".to_owned();
-    report.add(&text, vec![later]);
+    report.remark(&text, vec![Remark::error("V83", "name", "another name")]);
     assert_eq!(report.findings.len(), before.0 + 1);
 }
 

@@ -30,9 +30,9 @@ pub(super) fn finish(report: &mut Report, text: &str, seen: Seen) {
 }
 
 impl Report {
-    /// Adds what was found elsewhere (against an older version, in the component, on the network): weighed, allowed by
+    /// Takes in what was found elsewhere (against an older version, in the component, on the network): weighed, allowed by
     /// comments and sorted like everything else. `source` is the manifest's text.
-    pub fn add(&mut self, source: &str, findings: Vec<Finding>) {
+    pub(super) fn take(&mut self, source: &str, findings: Vec<Finding>) {
         let mut more = Self {
             file: String::new(),
             manifest: None,

@@ -64,26 +64,27 @@ impl Remark {
 }
 
 impl Report {
-    /// Adds remarks, each at the line of `source` (this report's manifest) that it is about.
+    /// Adds remarks, each at the line of `source` (this report's manifest) that it is about. What comments there allow goes
+    /// among the suppressed.
     pub fn remark(&mut self, source: &str, remarks: Vec<Remark>) {
         let places = places::scan(source).unwrap_or_default();
-        for remark in remarks {
-            let at = places.key(&remark.path);
-            self.findings.push(Finding {
-                rule: remark.rule,
-                file: None,
-                severity: remark.severity,
-                message: remark.message,
-                path: remark.path,
-                line: at.line,
-                column: at.column,
-                fix: remark.fix,
-                edit: None,
-            });
-        }
-        self.findings.sort_by(|a, b| {
-            (&a.file, a.line, a.column, a.rule).cmp(&(&b.file, b.line, b.column, b.rule))
-        });
-        self.findings.dedup();
+        let findings = remarks
+            .into_iter()
+            .map(|remark| {
+                let at = places.key(&remark.path);
+                Finding {
+                    rule: remark.rule,
+                    file: None,
+                    severity: remark.severity,
+                    message: remark.message,
+                    path: remark.path,
+                    line: at.line,
+                    column: at.column,
+                    fix: remark.fix,
+                    edit: None,
+                }
+            })
+            .collect();
+        self.take(source, findings);
     }
 }
