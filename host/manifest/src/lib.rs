@@ -56,6 +56,6 @@ pub use template::{Ref, RenderError, Slot, Template, TemplateError};
 pub use view::{GuestView, guest_view, guest_view_for};
 #[cfg(feature = "yaml")]
 pub use yaml::{
-    Bases, Edit, Finding, Fixed, FolderFacts, Report, Rule, Severity, Suppressed, app_id, base_among,
-    check, check_with, explain, fix, parse, parse_with,
+    Bases, Edit, Finding, Fixed, FolderFacts, Report, Rule, Severity, Suppressed, app_id,
+    base_among, check, check_with, explain, fix, parse, parse_with,
 };
