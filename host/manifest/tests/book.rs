@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use keyport_manifest::diff::compare;
 use keyport_manifest::yaml::book::{self, Example, Layer, Rule, rules};
-use keyport_manifest::{Finding, Report, check, explain};
+use keyport_manifest::{Finding, Report, check, explain, parse};
 
 /// Rules whose checks are not there yet. Whoever adds one takes it out of here and accepts its snapshot.
 #[rustfmt::skip]
@@ -29,7 +30,13 @@ const NEVER_REPORTED: &[&str] = &["V04", "V96"];
 fn report(example: &Example) -> (String, Report) {
     let text = example.manifest().unwrap();
     let folder = example.folder();
-    let report = check("harbordesk/manifest.yaml", &text, folder.as_ref());
+    let mut report = check("harbordesk/manifest.yaml", &text, folder.as_ref());
+    if let Some(old) = example.older() {
+        let old = parse("old.yaml", &old.unwrap()).unwrap();
+        let new = report.manifest.as_ref().unwrap();
+        let changes = compare(&old, new);
+        report.remark(&text, changes);
+    }
     (text, report)
 }
 
@@ -53,9 +60,11 @@ fn fires(rule: &Rule) -> bool {
     })
 }
 
-/// Rules with examples that are run over the manifest alone.
-fn offline() -> impl Iterator<Item = &'static Rule> {
-    rules().filter(|r| r.layer == Layer::Offline && !NEVER_REPORTED.contains(&r.id.as_str()))
+/// Rules whose examples are run: over the manifest and its folder, or over two versions of it.
+fn with_examples() -> impl Iterator<Item = &'static Rule> {
+    rules().filter(|r| {
+        matches!(r.layer, Layer::Offline | Layer::Diff) && !NEVER_REPORTED.contains(&r.id.as_str())
+    })
 }
 
 #[test]
@@ -103,7 +112,7 @@ fn the_base_of_the_examples_is_clean() {
 
 #[test]
 fn every_bad_example_fires_its_rule() {
-    let silent: Vec<&str> = offline()
+    let silent: Vec<&str> = with_examples()
         .filter(|r| !fires(r))
         .map(|r| r.id.as_str())
         .collect();
@@ -116,7 +125,7 @@ fn every_bad_example_fires_its_rule() {
 #[test]
 fn no_good_example_fires_its_rule_or_any_error() {
     let mut wrong = String::new();
-    for rule in offline().filter(|r| !NOT_YET.contains(&r.id.as_str())) {
+    for rule in with_examples().filter(|r| !NOT_YET.contains(&r.id.as_str())) {
         let (text, report) = report(rule.good.as_ref().unwrap());
         let fired = !of(rule, &report).is_empty();
         let broken = rule.good.as_ref().unwrap().patch.is_some() && report.has_errors();
@@ -139,7 +148,7 @@ fn several_mistakes_are_told_in_one_run() {
 
 #[test]
 fn what_is_said_about_every_bad_example_is_known() {
-    for rule in offline().filter(|r| !NOT_YET.contains(&r.id.as_str())) {
+    for rule in with_examples().filter(|r| !NOT_YET.contains(&r.id.as_str())) {
         let (text, mut report) = report(rule.bad.as_ref().unwrap());
         report.findings.retain(|f| f.rule == rule.id);
         insta::with_settings!({ snapshot_path => "snapshots/rules", prepend_module_to_snapshot => false, omit_expression => true }, {

@@ -183,7 +183,7 @@ fn no_manifest_of_the_repository_is_changed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_fix_ends_never_panics_and_never_adds_errors(

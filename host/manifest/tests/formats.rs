@@ -8,6 +8,7 @@
 )]
 
 use keyport_manifest::yaml::Remark;
+use keyport_manifest::yaml::coverage::coverage;
 use keyport_manifest::yaml::render::{Format, Told, Totals, render};
 use keyport_manifest::{Report, check};
 use serde_json::Value;
@@ -318,4 +319,27 @@ fn totals_say_whether_the_call_failed() {
         totals.line()
     );
     assert!(totals.line().contains("1 allowed by a comment"));
+}
+
+#[test]
+fn what_an_app_uses_is_summed_up_for_reviewers() {
+    let (text, _) = keyport_manifest::yaml::book::base();
+    let uses = coverage(&keyport_manifest::parse("m.yaml", text).unwrap());
+    assert_eq!(uses.signs_in, ["oauth2", "bearer"]);
+    assert_eq!(
+        uses.uses,
+        [
+            "addresses built from fields",
+            "constant headers or parameters",
+            "fallbacks",
+            "grant revoked at the app",
+            "test that looks at the body"
+        ]
+    );
+    assert!(uses.by_component.is_empty());
+    let by_code = text
+        .replace("component: rest", "component: own")
+        .replace("    request: { method: GET, path: /v2/tickets, query: { sort: -id } }\n    items: $.tickets\n    order: newest_first\n    dedupe: \"{{ item.id }}\"\n", "    code: true\n    dedupe: \"{{ item.id }}\"\n");
+    let uses = coverage(&keyport_manifest::parse("m.yaml", &by_code).unwrap());
+    assert_eq!(uses.by_component, ["triggers.new_ticket"]);
 }

@@ -12,6 +12,7 @@
 mod allow;
 pub mod book;
 mod checks;
+pub mod coverage;
 mod extends;
 mod finding;
 mod finish;

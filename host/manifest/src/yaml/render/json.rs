@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Told, Totals, line_of, width};
+use crate::yaml::coverage::coverage;
 use crate::yaml::finding::Finding;
 
 /// One document.
@@ -23,11 +24,20 @@ pub(super) fn all(reports: &[Told<'_>]) -> String {
                     one
                 })
                 .collect();
+            let uses = report.manifest.as_ref().map(|m| {
+                let c = coverage(m);
+                json!({
+                    "capabilities": c.uses,
+                    "signs_in": c.signs_in,
+                    "by_component": c.by_component,
+                })
+            });
             json!({
                 "file": report.file,
                 "id": report.manifest.as_ref().map(|m| m.id.as_str()),
                 "findings": report.findings.iter().map(|f| finding(told, f)).collect::<Vec<_>>(),
                 "suppressed": suppressed,
+                "uses": uses,
             })
         })
         .collect();
