@@ -45,7 +45,7 @@ fn a_manifest_survives_being_written_out_and_read_again() {
         let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
         let manifest =
             parse("manifest.yaml", &yaml).unwrap_or_else(|f| panic!("{}: {f:?}", folder.display()));
-        let written = serde_yaml::to_string(&serde_json::to_value(&manifest).unwrap()).unwrap();
+        let written = keyport_manifest::yaml::print(&manifest);
         let again = parse("again.yaml", &written)
             .unwrap_or_else(|f| panic!("{}: {f:?}\n{written}", folder.display()));
         assert_eq!(again, manifest, "{}", folder.display());

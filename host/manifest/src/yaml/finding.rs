@@ -172,3 +172,35 @@ impl Report {
         }
     }
 }
+
+/// Most findings that are told of one file.
+const MAX_TOLD: usize = 200;
+
+/// Cuts a list that nobody would read to its end, and says so.
+pub(super) fn cap(findings: &mut Vec<Finding>) {
+    let more = findings.len().saturating_sub(MAX_TOLD);
+    if more == 0 {
+        return;
+    }
+    let severity = findings
+        .iter()
+        .skip(MAX_TOLD)
+        .map(|f| f.severity)
+        .min()
+        .unwrap_or(Severity::Note);
+    let last = findings
+        .get(MAX_TOLD - 1)
+        .map_or((1, 1), |f| (f.line, f.column));
+    findings.truncate(MAX_TOLD);
+    findings.push(Finding {
+        rule: "V04",
+        file: None,
+        severity,
+        message: format!("and {more} more"),
+        path: String::new(),
+        line: last.0,
+        column: last.1,
+        fix: Some("mend these first".to_owned()),
+        edit: None,
+    });
+}

@@ -3,8 +3,9 @@
 //! In this order, each step only if the one before left something to judge:
 //! 1. [`places`](self): the YAML itself, the place of every key and value, what strangers may not do (V01, V08);
 //! 2. `extends`: what it is built on is merged in (V62);
-//! 3. `shape`: does it fit the model, every misfit in one run (V02, V03, V05, V13, V24, V58);
-//! 4. `checks`: does it make sense, one file per subject;
+//! 3. `shape`: does it fit the model, every misfit in one run (V02, V03, V05, V09, V10, V13, V24, V58), with `traps` for what
+//!    YAML takes for something else (V07);
+//! 4. `checks`: does it make sense, one file per subject, also beside misfits (V04);
 //! 5. `fixtures`: do the mappings read real answers as they should (V95).
 //!
 //! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
@@ -18,17 +19,23 @@ mod finding;
 mod finish;
 mod fix;
 mod fixtures;
+mod follow;
+mod mend;
 mod outline;
 mod places;
+mod print;
 mod remark;
 pub mod render;
 mod shape;
+mod traps;
 
 pub use book::{Rule, explain};
 pub use extends::{Bases, app_id, base_among};
 pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
 pub use fix::{Fixed, apply, fix};
 pub use remark::Remark;
+
+pub use print::print;
 
 use serde_json::Value;
 
@@ -97,6 +104,7 @@ pub fn check_with(
         suppressed: Vec::new(),
     };
     finish::finish(&mut report, yaml, seen);
+    finding::cap(&mut report.findings);
     report
 }
 
@@ -157,7 +165,8 @@ fn judge(
     folder: Option<&FolderFacts>,
     findings: &mut Vec<Finding>,
 ) -> Option<Manifest> {
-    let shape = shape::read(tree);
+    let mut shape = shape::read(tree);
+    traps::misfits(places, &mut shape.misfits);
     for misfit in shape.misfits {
         let at = if misfit.at_key {
             places.key(&misfit.path)
@@ -177,12 +186,15 @@ fn judge(
         });
     }
     let manifest = shape.manifest?;
-    let mut checker = checks::Checker::new(&manifest, tree, places, findings);
+    let mut sense = Vec::new();
+    let mut checker = checks::Checker::new(&manifest, &shape.tree, places, &mut sense);
     checks::all(&mut checker, folder);
     if let Some(folder) = folder {
         fixtures::all(&mut checker, folder);
     }
-    Some(manifest)
+    findings.extend(sense.into_iter().filter(|f| !shape.mends.hide(f)));
+    // A manifest with stand-ins in it is for the checks alone.
+    (!shape.mends.stand_ins()).then_some(manifest)
 }
 
 /// A YAML document as a tree with the place of everything in it.

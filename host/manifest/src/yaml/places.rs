@@ -14,6 +14,16 @@ use super::finding::{Finding, Severity};
 const MAX_BYTES: usize = 1024 * 1024;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 64;
+/// Most keys and values.
+const MAX_VALUES: usize = 50_000;
+/// Longest key, in bytes.
+const MAX_KEY: usize = 256;
+/// Longest text, in bytes. Certificates and long descriptions are a tenth of it.
+const MAX_TEXT: usize = 64 * 1024;
+/// Room for all paths together, in bytes: a long way down and many values there would multiply.
+const MAX_PATHS: usize = 16 * 1024 * 1024;
+/// Most findings before reading stops.
+const MAX_FINDINGS: usize = 100;
 
 /// A range in the file: line and column from 1, and its length in characters where it ends on the same line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +37,16 @@ pub(super) struct Place {
 pub(super) struct Places {
     keys: HashMap<String, Place>,
     values: HashMap<String, Place>,
+    /// Unquoted scalars that YAML may take for something else, by path, in the order of the file.
+    plain: Vec<(String, String)>,
 }
 
 impl Places {
+    /// Unquoted scalars that YAML may take for something else: path and text.
+    pub(super) fn plain(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.plain.iter().map(|(p, t)| (p.as_str(), t.as_str()))
+    }
+
     /// The place of the value at a path, or of the nearest thing around it. A section that is written below its key is
     /// found at the key: its first line is about something else.
     pub(super) fn value(&self, path: &str) -> Place {
@@ -77,6 +94,12 @@ pub(super) fn child(path: &str, key: &str) -> String {
 /// The path of an item of a list.
 pub(super) fn item(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
+}
+
+/// Whether a path is another one or lies below it.
+pub(super) fn within(path: &str, around: &str) -> bool {
+    path.strip_prefix(around)
+        .is_some_and(|rest| rest.is_empty() || around.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The path around a path.
@@ -135,6 +158,16 @@ enum Open {
 
 /// Walks a document. Findings that make reading on pointless come alone; others are collected.
 pub(super) fn scan(yaml: &str) -> Result<Places, Vec<Finding>> {
+    scan_counted(yaml).0
+}
+
+/// The same, and how many events it took.
+fn scan_counted(yaml: &str) -> (Result<Places, Vec<Finding>>, usize) {
+    let mut steps = 0;
+    (walk(yaml, &mut steps), steps)
+}
+
+fn walk(yaml: &str, steps: &mut usize) -> Result<Places, Vec<Finding>> {
     let top = Place { line: 1, column: 1 };
     if yaml.len() > MAX_BYTES {
         return Err(vec![error(
@@ -150,12 +183,15 @@ pub(super) fn scan(yaml: &str) -> Result<Places, Vec<Finding>> {
         open: Vec::new(),
         findings: Vec::new(),
         documents: 0,
+        paths: 0,
     };
     let mut parser = Parser::new_from_str(yaml);
     while let Some(next) = parser.next_event() {
+        *steps += 1;
         match next {
             Ok((event, span)) => {
-                if walk.step(&event, place(span)).is_break() {
+                let at = place(span);
+                if walk.step(&event, at).is_break() || walk.too_much(at, *steps) {
                     return Err(walk.findings);
                 }
             }
@@ -187,6 +223,8 @@ struct Walk {
     open: Vec<Open>,
     findings: Vec<Finding>,
     documents: usize,
+    /// Bytes of all paths so far.
+    paths: usize,
 }
 
 type Flow = std::ops::ControlFlow<()>;
@@ -258,6 +296,19 @@ impl Walk {
         Flow::Continue(())
     }
 
+    /// Whether it is time to stop reading: too many values, too long paths, or enough said.
+    fn too_much(&mut self, at: Place, steps: usize) -> bool {
+        let message = if steps > MAX_VALUES {
+            "the document has more than 50,000 keys and values"
+        } else if self.paths > MAX_PATHS {
+            "the document has too many values too far down"
+        } else {
+            return self.findings.len() >= MAX_FINDINGS;
+        };
+        self.findings.push(error("V08", at, "", message, None));
+        true
+    }
+
     fn mark(&mut self, anchor: usize, tagged: bool, at: Place) {
         let path = self.here();
         if anchor != 0 {
@@ -283,6 +334,14 @@ impl Walk {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, at: Place) {
+        let is_key = matches!(self.open.last(), Some(Open::Map { key: None, .. }));
+        let limit = if is_key { MAX_KEY } else { MAX_TEXT };
+        if text.len() > limit {
+            let what = if is_key { "key" } else { "text" };
+            let message = format!("the {what} is longer than {limit} bytes");
+            let path = self.here();
+            self.findings.push(error("V08", at, &path, message, None));
+        }
         if let Some(Open::Map { path, keys, key }) = self.open.last_mut()
             && key.is_none()
         {
@@ -305,11 +364,15 @@ impl Walk {
                     Some("remove one of them"),
                 ));
             }
+            self.paths += full.len();
             self.places.keys.entry(full).or_insert(at);
             *key = Some(text.to_owned());
             return;
         }
-        self.enter(at);
+        let path = self.enter(at);
+        if style == ScalarStyle::Plain && super::traps::suspicious(text) {
+            self.places.plain.push((path, text.to_owned()));
+        }
     }
 
     /// Notes the place of a value and returns its path.
@@ -322,7 +385,54 @@ impl Walk {
             }
             None => String::new(),
         };
+        self.paths += path.len();
         self.places.values.entry(path.clone()).or_insert(at);
         path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way to make a small file expensive is stopped by a count, so that the cost does not grow with the file. Measured on
+    /// one slow core: 10 MB of each costs less than a millisecond where the size decides, and below 0.1 s where events do.
+    #[test]
+    fn hostile_documents_are_left_after_a_bounded_number_of_events() {
+        let deep_and_wide = format!(
+            "{}[{}]{}",
+            format!("{{{}: ", "k".repeat(250)).repeat(60),
+            "1,".repeat(40_000),
+            "}".repeat(60)
+        );
+        for (yaml, most) in [
+            (format!("a: {}", "[".repeat(10_000_000)), 0),
+            (format!("a: {}", "x".repeat(10_000_000)), 0),
+            ("a: b\n".repeat(2_000_000), 0),
+            (format!("a: {}", "[".repeat(900_000)), 70),
+            (format!("[{}]", "[],".repeat(300_000)), MAX_VALUES + 1),
+            (format!("[{}]", "&a x,".repeat(200_000)), 104),
+            (format!("{{{}}}", "a: 1, ".repeat(100_000)), 206),
+            (deep_and_wide, 2_000),
+        ] {
+            let (read, steps) = scan_counted(&yaml);
+            assert!(
+                read.is_err_and(|found| found.len() <= MAX_FINDINGS + 1),
+                "{:.20}",
+                yaml
+            );
+            assert!(steps <= most, "{:.20}: {steps}", yaml);
+        }
+    }
+
+    #[test]
+    fn a_key_or_text_beyond_all_measure_is_refused() {
+        for yaml in [
+            format!("{}: 1", "k".repeat(MAX_KEY + 1)),
+            format!("a: {}", "x".repeat(MAX_TEXT + 1)),
+        ] {
+            let found = scan(&yaml).err().unwrap_or_default();
+            assert_eq!(found.iter().map(|f| f.rule).collect::<Vec<_>>(), ["V08"]);
+        }
     }
 }
