@@ -6,6 +6,7 @@
 //! | `serve` | operators | the host, from a configuration |
 //! | `key` | operators | platform keys: create, list, revoke |
 //! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
+//! | `new` | authors | an app's folder, from answers or from the vendor's OpenAPI document |
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
 //! | `diff` | authors, operators | what a new version of a manifest breaks for those who used the old one |
 //!
@@ -49,6 +50,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make an app's folder, from answers or from the vendor's OpenAPI document
+    New(Box<author::new::command::Arguments>),
     /// Check manifests: every error at once, with its place and a fix
     Validate(author::validate::Arguments),
     /// Say what a new version of a manifest breaks for connections of the old one
@@ -98,6 +101,7 @@ struct Ignored {
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::New(arguments) => ended(author::new::command::run(&arguments)),
         Command::Validate(arguments) => ended(author::validate::run(&arguments)),
         Command::Diff(arguments) => ended(author::diff::run(&arguments)),
         #[cfg(feature = "host")]

@@ -2,6 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
+//! | `new` | an app's folder, from answers or from the vendor's OpenAPI document |
 //! | `validate` | everything that is wrong with manifests, in one run |
 //! | `diff` | what a new version breaks for those who used the old one |
 //!
@@ -13,6 +14,8 @@ pub mod diff;
 mod older;
 mod output;
 mod source;
+pub mod new;
+pub mod source;
 pub mod validate;
 
 use std::path::PathBuf;
