@@ -19,6 +19,7 @@ fn judge(made: &Scaffold) -> Report {
             .iter()
             .filter_map(|f| Some((f.path.strip_prefix("fixtures/")?.to_owned(), f.text.clone())))
             .collect(),
+        ..FolderFacts::default()
     };
     check("manifest.yaml", text(made, "manifest.yaml"), Some(&facts))
 }

@@ -354,7 +354,13 @@ fn is_credential(name: &str) -> bool {
     )
 }
 
-fn build(document: &Document, operation: Operation<'_>, app: &str, prefix: Option<&str>) -> Chosen {
+fn build(
+    document: &Document,
+    operation: Operation<'_>,
+    path: &str,
+    app: &str,
+    prefix: Option<&str>,
+) -> Chosen {
     let success = document.success(operation);
     let found = success
         .as_ref()
