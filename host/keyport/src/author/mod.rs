@@ -11,11 +11,10 @@
 
 mod bases;
 pub mod diff;
+pub mod new;
 mod older;
 mod output;
 mod source;
-pub mod new;
-pub mod source;
 pub mod validate;
 
 use std::path::PathBuf;
