@@ -217,7 +217,9 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
         ("refresh_params", &o.refresh_params),
     ] {
         for name in params.keys() {
-            if Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || *name == o.scopes.param {
+            // The flow sends scopes on the authorization URL alone; some exchanges must repeat what was granted (BigCommerce).
+            let scope = key == "authorize_params" && *name == o.scopes.param;
+            if Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || scope {
                 c.error(
                     "V34",
                     &child(&at(key), name),
