@@ -173,7 +173,7 @@ fn form(comment: &str) -> Option<(Vec<&str>, &str)> {
             .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
     ids.first().filter(|id| looks_like_id(id))?;
-    match ids.iter().all(|id| looks_like_id(id)) {
+    match ids.iter().all(looks_like_id) {
         true => Some((ids, reason.trim())),
         // `# allow V27 because …`: meant, but without its colon.
         false => Some((ids.into_iter().filter(looks_like_id).collect(), "")),
