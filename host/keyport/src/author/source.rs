@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use keyport_manifest::yaml::check_with;
 use keyport_manifest::{FolderFacts, Report};
 
 use super::Failure;
@@ -102,8 +103,9 @@ impl Source {
 
     /// Everything that is wrong with it.
     pub fn check(&self, bases: &Bases) -> Report {
-        let _ = bases;
-        keyport_manifest::check(&self.name, &self.text, self.facts().as_ref())
+        check_with(&self.name, &self.text, self.facts().as_ref(), &|id| {
+            bases.text(self, id)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ mod pattern;
 
 use serde_json::{Map, Value};
 
-use crate::model::{AuthMethod, Field, Format, Manifest, VARIANT_FIELD};
+use crate::model::{AuthMethod, Capture, Field, Format, Manifest, VARIANT_FIELD};
 use crate::scope::Scope;
 
 /// Most values that are made for one field.
@@ -139,7 +139,15 @@ pub fn connections(manifest: &Manifest, method: &str, limit: usize) -> Vec<Conne
             values,
         });
     }
-    axes.extend(captures(auth));
+    for (id, capture) in declared(manifest, method) {
+        if capture.public {
+            axes.push(Axis {
+                root: Root::Capture,
+                id: id.to_owned(),
+                values: captured(capture),
+            });
+        }
+    }
     if axes.iter().any(|axis| axis.values.is_empty()) {
         return Vec::new();
     }
@@ -220,40 +228,100 @@ fn hide(mut made: Connection, manifest: &Manifest, auth: &AuthMethod) -> Connect
     made
 }
 
-/// A public capture is judged by its format and suffixes, as a field is.
-fn captures(auth: &AuthMethod) -> Vec<Axis> {
-    let captures = auth.oauth2().map(|oauth| &oauth.capture);
-    captures
-        .into_iter()
-        .flatten()
-        .filter(|(_, capture)| capture.public)
-        .map(|(id, capture)| {
-            let mut tried: Vec<String> = Vec::new();
-            for suffix in &capture.suffixes {
-                let name = format!("acme.{}", suffix.trim_start_matches('.'));
-                tried.push(format!("https://{name}"));
-                tried.push(name);
-            }
-            let usual = if capture.format == Format::Text {
-                TEXTS
-            } else {
-                USUAL
-            };
-            tried.extend(usual.iter().map(|&text| text.to_owned()));
-            let mut values: Vec<String> = Vec::new();
-            for value in tried.iter().filter_map(|text| capture.check(text)) {
-                if !values.contains(&value) {
-                    values.push(value);
-                }
-            }
-            Axis {
-                root: Root::Capture,
-                id: id.clone(),
-                values,
-            }
-        })
-        .collect()
+/// The captures of a way to sign in, those of the discovery after it included.
+fn declared<'m>(manifest: &'m Manifest, method: &str) -> Vec<(&'m str, &'m Capture)> {
+    let own = manifest.auth.get(method).map(AuthMethod::captures);
+    let found = manifest
+        .discovery
+        .iter()
+        .filter(|step| step.is_for(method))
+        .flat_map(|step| step.capture.iter().map(|(id, c)| (id.as_str(), c)));
+    own.unwrap_or_default().into_iter().chain(found).collect()
 }
+
+/// Values of a public capture, which is judged by its format and suffixes, as a field is.
+#[must_use]
+pub fn captured(capture: &Capture) -> Vec<String> {
+    let mut tried: Vec<String> = Vec::new();
+    for suffix in &capture.suffixes {
+        let name = format!("acme.{}", suffix.trim_start_matches('.'));
+        tried.push(format!("https://{name}"));
+        tried.push(name);
+    }
+    let usual = if capture.format == Format::Text {
+        TEXTS
+    } else {
+        USUAL
+    };
+    tried.extend(usual.iter().map(|&text| text.to_owned()));
+    let mut values: Vec<String> = Vec::new();
+    for value in tried.iter().filter_map(|text| capture.check(text)) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// Puts in place of every secret, and of what only the host knows while it serves, what `placeholder` makes of its name
+/// (`credentials.token`, `token.access_token`, `signature`).
+pub fn fill_in(
+    scope: &mut Scope,
+    manifest: &Manifest,
+    method: &str,
+    placeholder: &mut dyn FnMut(&str) -> String,
+) {
+    let own = manifest.auth.get(method).map(AuthMethod::fields);
+    let secrets = manifest
+        .fields
+        .iter()
+        .map(|f| ("fields", f))
+        .chain(own.unwrap_or_default().iter().map(|f| ("credentials", f)));
+    let mut put = |root: &str, name: &str, path: &str| {
+        let value = Value::String(placeholder(path));
+        scope.set_value(root, name, value);
+    };
+    for (root, field) in secrets.filter(|(_, f)| f.secret) {
+        put(root, &field.id, &format!("{root}.{}", field.id));
+    }
+    for (id, _) in declared(manifest, method).iter().filter(|(_, c)| !c.public) {
+        put("capture", id, &format!("capture.{id}"));
+    }
+    for (root, names) in HOST_VALUES {
+        for name in *names {
+            put(root, name, &format!("{root}.{name}"));
+        }
+    }
+    for name in ["signature", "timestamp", "nonce"] {
+        let value = Value::String(placeholder(name));
+        scope.set(name, value);
+    }
+    let second = manifest.auth.get(method).and_then(|m| m.oauth2());
+    for name in second.into_iter().flat_map(|o| o.response.also.keys()) {
+        let values: Map<String, Value> = ["access_token", "refresh_token", "id_token"]
+            .iter()
+            .map(|&part| {
+                let text = placeholder(&format!("tokens.{name}.{part}"));
+                (part.to_owned(), Value::String(text))
+            })
+            .collect();
+        scope.set_value("tokens", name, Value::Object(values));
+    }
+}
+
+/// Roots and names that the host fills in while it serves.
+const HOST_VALUES: &[(&str, &[&str])] = &[
+    ("token", &["access_token", "refresh_token", "id_token"]),
+    ("app", &["client_id", "client_secret"]),
+    ("account", &["id", "label"]),
+    ("jwt", &["token"]),
+    ("key", &["fingerprint"]),
+    (
+        "request",
+        &["method", "path", "query", "body", "body_sha256", "host"],
+    ),
+    ("webhook", &["url", "secret"]),
+];
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,12 @@
 //! | [`failure_for`] | what does this refusal mean? |
 //! | [`action_result`] | what did the action yield? |
 //! | [`poll_page`] | which events are new, and where to go on? |
+//! | [`outgoing`] | how are the requests of a sign-in written? |
 //! | [`token_answer`] | what tokens does this answer carry, or why none? |
 //!
 //! Nothing here repeats an answer's body to a person: what is said comes from the manifest or from a fixed list.
 
+pub mod outgoing;
 mod poll;
 mod token;
 mod verdict;
