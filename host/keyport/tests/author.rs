@@ -193,3 +193,63 @@ fn validate_also_says_what_breaks_when_it_is_given_the_older_version() {
     ]);
     assert_eq!(ran.code, 0, "{}", ran.out);
 }
+
+#[test]
+fn safe_changes_are_made_to_the_file_and_shown() {
+    let wrong = zendesk().replace("summary:", "sumary:");
+    let folder = app(&wrong);
+    let file = folder.path().join("manifest.yaml");
+    let ran = keyport(&["validate", "--fix", text(&file)]);
+    assert!(ran.out.contains("- sumary:"), "{}", ran.out);
+    assert!(ran.out.contains("+ summary:"), "{}", ran.out);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), zendesk());
+
+    let again = keyport(&["validate", "--fix", text(&file)]);
+    assert!(!again.out.contains("+ "), "{}", again.out);
+    let nowhere = keyport_with(&["validate", "--fix", "-"], &wrong);
+    assert_eq!(nowhere.code, 2);
+}
+
+#[test]
+fn an_app_may_build_on_one_beside_it_in_a_further_folder_or_in_this_binary() {
+    let child = "manifest: 1\nid: desk\nname: Desk\nversion: 1.0.0\nsummary: A desk that is built on another app's sign-in.\nextends: zendesk\n";
+    let ran = keyport_with(&["validate", "--format", "json", "-"], child);
+    assert!(
+        !ran.out.contains("V62"),
+        "the binary knows zendesk: {}",
+        ran.out
+    );
+    let stranger = child.replace("extends: zendesk", "extends: harbordesk");
+    let ran = keyport_with(&["validate", "--format", "json", "-"], &stranger);
+    assert!(ran.out.contains("V62"), "{}", ran.out);
+
+    let apps = tempfile::tempdir().unwrap();
+    let put = |name: &str, manifest: &str| {
+        std::fs::create_dir(apps.path().join(name)).unwrap();
+        std::fs::write(apps.path().join(name).join("manifest.yaml"), manifest).unwrap();
+    };
+    put(
+        "harbordesk",
+        &zendesk().replace("id: zendesk", "id: harbordesk"),
+    );
+    put("desk", &stranger);
+    let further = keyport_with(
+        &[
+            "validate",
+            "--format",
+            "json",
+            "--apps",
+            text(apps.path()),
+            "-",
+        ],
+        &stranger,
+    );
+    assert!(!further.out.contains("V62"), "{}", further.out);
+    let beside = keyport(&[
+        "validate",
+        "--format",
+        "json",
+        text(&apps.path().join("desk")),
+    ]);
+    assert!(!beside.out.contains("V62"), "{}", beside.out);
+}

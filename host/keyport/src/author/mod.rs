@@ -12,6 +12,7 @@
 mod bases;
 pub mod diff;
 pub mod new;
+mod fixing;
 mod older;
 mod output;
 mod source;

@@ -97,7 +97,7 @@ impl Source {
     }
 
     /// What lies beside the manifest.
-    fn facts(&self) -> Option<FolderFacts> {
+    pub fn facts(&self) -> Option<FolderFacts> {
         self.folder().map(FolderFacts::read)
     }
 

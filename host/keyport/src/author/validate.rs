@@ -11,9 +11,9 @@ use keyport_manifest::{Report, diff};
 
 use super::bases::Bases;
 use super::older::Older;
-use super::output::{OutputArguments, print};
+use super::output::{Format, OutputArguments, print};
 use super::source::Source;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, fixing};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Manifests, app folders, folders of app folders; `-` reads standard input
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Make the changes that are safe to make, and show them
+    #[arg(long)]
+    fix: bool,
     /// An older version, or a folder of them: also says what breaks for its connections
     #[arg(long, value_name = "OLD")]
     against: Option<PathBuf>,
@@ -28,7 +31,7 @@ pub struct Arguments {
     #[arg(long = "apps", value_name = "FOLDER")]
     apps: Vec<PathBuf>,
     /// Say what a rule is for, with a wrong and a right example
-    #[arg(long, value_name = "RULE", conflicts_with_all = ["against", "apps"])]
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["against", "apps", "fix"])]
     explain: Option<String>,
     #[command(flatten)]
     output: OutputArguments,
@@ -42,7 +45,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let bases = Bases {
         folders: arguments.apps.clone(),
     };
-    let sources = Source::all(&arguments.paths)?;
+    let mut sources = Source::all(&arguments.paths)?;
+    if arguments.fix {
+        for source in &mut sources {
+            fixing::fix(source, arguments.output.format != Format::Human)?;
+        }
+    }
     let older = match &arguments.against {
         Some(path) => Some(Older::read(path, &bases)?),
         None => None,

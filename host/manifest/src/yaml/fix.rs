@@ -80,7 +80,12 @@ fn better(before: &Report, after: &Report) -> bool {
     let weight = |r: &Report| {
         [Severity::Error, Severity::Warning, Severity::Note].map(|severity| r.count(severity))
     };
-    (after.manifest.is_some() || before.manifest.is_none()) && weight(after) < weight(before)
+    match (&before.manifest, &after.manifest) {
+        // What can be read now is looked at more closely, so there may be more to say than before.
+        (None, Some(_)) => true,
+        (Some(_), None) => false,
+        _ => weight(after) < weight(before),
+    }
 }
 
 /// Applies changes to a text. Of two that overlap, the first in the text is made; what lies outside of the text, or inside of
