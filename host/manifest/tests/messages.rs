@@ -38,7 +38,9 @@ const GOOD: &str = "manifest: 1
 id: acme
 name: Acme
 version: 1.0.0
-summary: Things.
+summary: Notes that people keep at Acme.
+categories: [notes]
+links: { home: https://acme.example, docs: https://acme.example/api }
 component: rest
 api: { base_url: https://api.acme.example }
 auth:
@@ -47,6 +49,7 @@ test:
   request: { path: /me }
   ok: { status: 200, body: $.id }
   account: { id: \"{{ body.id }}\", label: \"{{ body.name }}\" }
+  failures: [{ status: 401, means: needs_reconnect, say: Acme no longer takes this key. }]
 ";
 
 const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#fff" d="M0 0"/></svg>"##;

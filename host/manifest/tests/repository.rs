@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keyport_manifest::{FolderFacts, Manifest, check, parse};
+use keyport_manifest::{FolderFacts, Manifest, Severity, check, parse};
 
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
@@ -29,12 +29,11 @@ fn every_app_here_passes_every_check() {
     for folder in folders() {
         let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
         let facts = FolderFacts::read(&folder);
-        found += &check(
-            &format!("{}/manifest.yaml", facts.name),
-            &yaml,
-            Some(&facts),
-        )
-        .render(&yaml, false);
+        let file = format!("{}/manifest.yaml", facts.name);
+        let mut report = check(&file, &yaml, Some(&facts));
+        // Notes are worth knowing, and nothing is wrong.
+        report.findings.retain(|f| f.severity != Severity::Note);
+        found += &report.render(&yaml, false);
     }
     assert!(found.is_empty(), "\n{found}");
 }

@@ -1,6 +1,6 @@
 //! Who the app is.
 //!
-//! V09 the id is the folder's name · V61 ids of actions and triggers, and their titles.
+//! V09 the id is the folder's name · V10 versions can be put in order · V61 ids of actions and triggers, and their titles.
 
 use super::Checker;
 use crate::yaml::finding::FolderFacts;
@@ -24,6 +24,14 @@ pub(super) fn check(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
         );
     }
     let manifest = c.manifest;
+    if !manifest.version.build.is_empty() {
+        c.error(
+            "V10",
+            "version",
+            "build metadata (`+…`) is ignored when versions are compared",
+            Some("raise a number instead"),
+        );
+    }
     let actions = manifest
         .actions
         .iter()

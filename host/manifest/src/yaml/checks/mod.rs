@@ -1,14 +1,25 @@
 //! Checks of sense, one file per subject. A rule that is listed in a file's header fires from there.
 
 mod auth;
+mod catalogue;
+mod failures;
 mod fields;
+mod form;
 mod hosts;
 mod identity;
+mod leftovers;
+mod limits;
+mod literals;
 mod logo;
 mod operations;
 mod schema;
+mod schema_form;
+mod scopes;
 mod templates;
 mod testcall;
+mod texts;
+mod vendors;
+mod words;
 
 use serde_json::Value;
 
@@ -16,6 +27,9 @@ use super::finding::{Finding, FolderFacts, Severity};
 use super::places::Places;
 use crate::model::{Field, Manifest};
 use crate::template::Ref;
+
+/// Most findings that checks may have.
+const MAX_FINDINGS: usize = 2_000;
 
 /// What every check is given: the manifest, its tree, its places, and where to put findings.
 pub(super) struct Checker<'a> {
@@ -75,6 +89,10 @@ impl<'a> Checker<'a> {
         message: String,
         fix: Option<&str>,
     ) {
+        // Nobody reads to the end of so many; reading on only costs.
+        if self.findings.len() >= MAX_FINDINGS {
+            return;
+        }
         let at = self.places.value(path);
         let (path, fix) = (path.to_owned(), fix.map(str::to_owned));
         self.findings.push(Finding {
@@ -137,6 +155,16 @@ pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     auth::check(c);
     testcall::check(c);
     operations::check(c);
+    failures::check(c);
+    form::check(c);
+    words::check(c);
+    leftovers::check(c);
+    literals::check(c);
+    vendors::check(c);
+    scopes::check(c);
+    limits::check(c);
+    schema_form::check(c);
+    catalogue::check(c);
     if let Some(folder) = folder {
         logo::check(c, folder);
     }
