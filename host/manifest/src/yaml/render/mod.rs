@@ -154,9 +154,10 @@ fn width(line: &str, column: usize) -> usize {
     length.max(1)
 }
 
-/// The line of a source that a finding is about; `None` if it is about another file.
+/// The line of a source that a finding is about; `None` if it is about another file, or if the line holds a secret (V19):
+/// reports end up in logs.
 fn line_of<'a>(told: &Told<'a>, finding: &super::Finding) -> Option<&'a str> {
-    if finding.file.is_some() {
+    if finding.file.is_some() || finding.rule == "V19" {
         return None;
     }
     told.source.lines().nth(finding.line.saturating_sub(1))
