@@ -8,6 +8,7 @@
 //! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
 //! | `new` | authors | an app's folder, from answers or from the vendor's OpenAPI document |
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
+//! | `render` | authors | the form and the requests that a manifest produces, secrets as placeholders |
 //! | `diff` | authors, operators | what a new version of a manifest breaks for those who used the old one |
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
@@ -54,6 +55,8 @@ enum Command {
     New(Box<author::new::command::Arguments>),
     /// Check manifests: every error at once, with its place and a fix
     Validate(author::validate::Arguments),
+    /// Show the form and the requests that a manifest produces, with placeholders for secrets
+    Render(author::render::Arguments),
     /// Say what a new version of a manifest breaks for connections of the old one
     Diff(author::diff::Arguments),
     #[cfg(feature = "host")]
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::New(arguments) => ended(author::new::command::run(&arguments)),
         Command::Validate(arguments) => ended(author::validate::run(&arguments)),
+        Command::Render(arguments) => ended(author::render::run(&arguments)),
         Command::Diff(arguments) => ended(author::diff::run(&arguments)),
         #[cfg(feature = "host")]
         Command::Host(command) => host(command),

@@ -253,3 +253,91 @@ fn an_app_may_build_on_one_beside_it_in_a_further_folder_or_in_this_binary() {
     ]);
     assert!(!beside.out.contains("V62"), "{}", beside.out);
 }
+
+#[test]
+fn a_manifest_is_shown_as_the_form_and_the_requests_that_it_makes() {
+    let ran = keyport(&[
+        "render",
+        text(&manifests().join("zendesk")),
+        "--set",
+        "subdomain=northpier",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for part in [
+        "Subdomain [subdomain]",
+        "https://northpier.zendesk.com/oauth/authorizations/new?",
+        "client_id=‹app.client_id›",
+        "Authorization: Bearer ‹access_token›",
+        "/token:‹token›",
+        "GET https://northpier.zendesk.com/api/v2/users/me.json",
+        "action create_ticket",
+    ] {
+        assert!(ran.out.contains(part), "{part} in\n{}", ran.out);
+    }
+    let one = keyport(&[
+        "render",
+        text(&manifests().join("zendesk")),
+        "--method",
+        "api_token",
+        "--format",
+        "json",
+    ]);
+    let document: serde_json::Value = serde_json::from_str(&one.out).unwrap();
+    let methods = document["methods"].as_array().unwrap();
+    assert_eq!(methods.len(), 1);
+    assert_eq!(methods[0]["form"][0]["id"], "subdomain");
+    let steps: Vec<&str> = methods[0]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert!(steps.contains(&"test"), "{steps:?}");
+}
+
+#[test]
+fn what_cannot_be_shown_is_said_in_a_sentence() {
+    let app = manifests().join("zendesk");
+    for (arguments, said) in [
+        (&["--method", "oath"][..], "api_token"),
+        (&["--set", "subdomain=a.b/c"], "Subdomain must be"),
+        (&["--set", "domain=acme"], "subdomain"),
+        (&["--set", "subdomain"], "--set field=value"),
+    ] {
+        let ran = keyport(&[&["render", text(&app)], arguments].concat());
+        assert_eq!(ran.code, 2, "{arguments:?}");
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}
+
+#[test]
+fn every_app_of_the_repository_can_be_shown_without_a_gap() {
+    let mut gaps = Vec::new();
+    for app in std::fs::read_dir(manifests()).unwrap() {
+        let folder = app.unwrap().path();
+        if !folder.join("manifest.yaml").is_file() {
+            continue;
+        }
+        let ran = keyport(&["render", "--format", "json", text(&folder)]);
+        assert_eq!(ran.code, 0, "{}: {}", folder.display(), ran.err);
+        assert!(!ran.out.contains("kpplaceholder"), "{}", folder.display());
+        let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        for method in document["methods"].as_array().unwrap() {
+            for step in method["steps"].as_array().unwrap() {
+                let note = step["note"].as_str().unwrap_or_default();
+                let gap = note.contains("has no value")
+                    || note.contains("could not be computed")
+                    || note.contains("does not make");
+                if gap {
+                    gaps.push(format!(
+                        "{} {} {}: {note}",
+                        folder.display(),
+                        method["id"],
+                        step["step"]
+                    ));
+                }
+            }
+        }
+    }
+    assert!(gaps.is_empty(), "{gaps:#?}");
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `new` | an app's folder, from answers or from the vendor's OpenAPI document |
 //! | `validate` | everything that is wrong with manifests, in one run |
+//! | `render` | the form and the requests that a manifest produces |
 //! | `diff` | what a new version breaks for those who used the old one |
 //!
 //! None of them runs a component or opens a store, so this folder builds without wasmtime; what a manifest means is asked
@@ -11,10 +12,11 @@
 
 mod bases;
 pub mod diff;
-pub mod new;
 mod fixing;
+pub mod new;
 mod older;
 mod output;
+pub mod render;
 mod source;
 pub mod validate;
 
