@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Checker;
-use crate::model::Oauth2;
+use crate::model::{Oauth2, Oauth2Grant};
 use crate::yaml::places::{child, item};
 
 /// Scopes, or parts of them, with which servers tell who somebody is (OpenID Connect Core, 5.4, and vendors' own).
@@ -31,7 +31,9 @@ pub(super) fn check(c: &mut Checker<'_>) {
         let Some(oauth) = auth.oauth2() else { continue };
         let path = child("auth", method);
         twice(c, &path, oauth);
-        identity(c, &path, method, oauth);
+        if asks(oauth) {
+            identity(c, &path, method, oauth);
+        }
     }
     let test = c.tree.pointer("/test/scopes");
     needed(c, "test.scopes", test, false);
@@ -57,6 +59,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
             needed(c, &format!("{}.scopes", child(kind, id)), scopes, true);
         }
     }
+}
+
+/// Whether scopes are asked of somebody. Without a person, a client or an assertion gets what was granted beforehand
+/// (Microsoft's `.default`, the scopes of a Google service account's assertion).
+fn asks(o: &Oauth2) -> bool {
+    matches!(
+        o.grant,
+        Oauth2Grant::AuthorizationCode | Oauth2Grant::Device
+    )
 }
 
 /// V39: each scope once.
@@ -91,7 +102,12 @@ fn needed(c: &mut Checker<'_>, path: &str, scopes: Option<&Value>, optional: boo
         let Some(scope) = scope.as_str() else {
             continue;
         };
-        for (method, oauth) in m.auth.iter().filter_map(|(id, a)| Some((id, a.oauth2()?))) {
+        let asked = m
+            .auth
+            .iter()
+            .filter_map(|(id, a)| Some((id, a.oauth2()?)))
+            .filter(|(_, o)| asks(o));
+        for (method, oauth) in asked {
             let has = |list: &[String]| list.iter().any(|s| s == scope);
             let at = item(path, i);
             if has(&oauth.scopes.default) || (optional && has(&oauth.scopes.optional)) {
