@@ -89,10 +89,21 @@ fn a_mistake_of_shape_is_told_without_what_only_follows_from_it() {
     let full = std::env::var("KEYPORT_PROOF").is_ok_and(|v| v == "full");
     let (mut tried, mut told, mut wrong) = (0, 0, Vec::new());
     for (name, tree) in manifests() {
+        // Written as JSON it has no comments that allow anything.
+        let plain = check(
+            "m.yaml",
+            &serde_json::to_string_pretty(&tree).unwrap(),
+            None,
+        );
+        let allowed: Vec<(&str, String)> = plain
+            .findings
+            .into_iter()
+            .map(|f| (f.rule, f.path))
+            .collect();
         let mut all = Vec::new();
         pointers(&tree, "", &mut all);
-        // One place in forty is enough to notice a rule that was forgotten.
-        let some = all.iter().enumerate().filter(|(i, _)| full || i % 41 == 7);
+        // One place in a hundred is enough to notice a rule that was forgotten.
+        let some = all.iter().enumerate().filter(|(i, _)| full || i % 101 == 7);
         for (_, pointer) in some {
             for (kind, broken) in mistakes(&tree, pointer).into_iter().enumerate() {
                 tried += 1;
@@ -102,6 +113,7 @@ fn a_mistake_of_shape_is_told_without_what_only_follows_from_it() {
                     .findings
                     .into_iter()
                     .filter(|f| f.severity != Severity::Note)
+                    .filter(|f| !allowed.contains(&(f.rule, f.path.clone())))
                     .collect();
                 let removed_only = found.iter().all(|f| {
                     !SHAPE.contains(&f.rule)
@@ -129,7 +141,7 @@ fn a_mistake_of_shape_is_told_without_what_only_follows_from_it() {
         "{tried} mistakes, {told} of shape, {} with false findings",
         wrong.len()
     );
-    assert!(told > 100, "{told}");
+    assert!(told > 60, "{told}");
     assert!(
         wrong.is_empty(),
         "{}\n{}",
