@@ -204,15 +204,19 @@ fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
 
 /// The manifests of the same apps, for commands that only look at them.
 pub fn manifests(folders: &[PathBuf]) -> Result<Vec<Manifest>, WiringError> {
-    let read = |source: AppSource| {
-        keyport_manifest::parse(&source.origin, &source.manifest_yaml).map_err(|_| {
+    let sources = sources(folders)?;
+    let bases = |id: &keyport_manifest::AppId| {
+        keyport_manifest::base_among(id, sources.iter().map(|it| it.manifest_yaml.as_str()))
+    };
+    let read = |source: &AppSource| {
+        keyport_manifest::parse_with(&source.origin, &source.manifest_yaml, &bases).map_err(|_| {
             WiringError::Apps(format!(
                 "{} has errors; `keyport validate` shows them",
                 source.origin
             ))
         })
     };
-    sources(folders)?.into_iter().map(read).collect()
+    sources.iter().map(read).collect()
 }
 
 /// A folder may hold one app or a folder per app.
@@ -244,7 +248,16 @@ fn app_source(folder: &Path) -> Result<AppSource, WiringError> {
     })?;
     let origin = path.display().to_string();
     // A manifest that can't be read names no component; the catalogue then says what is wrong with it.
-    let component = match keyport_manifest::parse(&origin, &manifest_yaml) {
+    let bases = |id: &keyport_manifest::AppId| {
+        // An id is letters, digits and hyphens: it cannot lead elsewhere.
+        let beside = folder.join("..").join(id.as_str()).join("manifest.yaml");
+        std::fs::read_to_string(beside).ok().or_else(|| {
+            let mut apps = embedded::apps().iter();
+            apps.find(|app| app.id == id.as_str())
+                .map(|app| app.manifest.to_owned())
+        })
+    };
+    let component = match keyport_manifest::parse_with(&origin, &manifest_yaml, &bases) {
         Ok(manifest) => component(folder, &manifest.component)?,
         Err(_) => Arc::from(Vec::new()),
     };

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::hosts::{AllowedHosts, HostError, HostPattern};
-use crate::model::{CredentialRef, FieldError, Manifest, Oauth2, Revoke};
+use crate::model::{CredentialRef, FieldError, Manifest, Oauth2, Revoke, VARIANT_FIELD};
 use crate::scope::Scope;
 use crate::template::{Part, RenderError, Slot, Template};
 
@@ -160,35 +160,69 @@ impl Manifest {
     pub fn public_fields(&self, typed: &Map<String, Value>) -> Result<Scope, FieldError> {
         let mut scope = Scope::new();
         scope.set("fields", Value::Object(Map::new()));
-        for field in self.fields.iter().filter(|f| !f.secret) {
-            let text = typed
-                .get(&field.id)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+        let text_of = |id: &str| typed.get(id).and_then(Value::as_str);
+        let value_of = |id: &str| {
+            let default = || self.fields.iter().find(|f| f.id == id)?.default.as_deref();
+            text_of(id)
+                .filter(|t| !t.trim().is_empty())
+                .or_else(default)
+        };
+        for field in self
+            .app_fields()
+            .filter(|f| !f.secret && f.is_shown(value_of))
+        {
+            let text = text_of(&field.id).unwrap_or_default();
             scope.set_value("fields", &field.id, Value::String(field.parse(text)?));
         }
-        Ok(scope)
+        Ok(self.with_variant(&scope))
+    }
+
+    /// What the root `variant` holds: the constants of the chosen variant, or of the default one. `None` where the app has
+    /// no variants, or none of that key.
+    #[must_use]
+    pub fn variant_values(&self, chosen: Option<&str>) -> Option<Value> {
+        let variants = self.variants.as_ref()?;
+        variants.values(chosen.or(variants.default.as_deref())?)
+    }
+
+    /// The scope with the root `variant`, as the stored field of that name chooses it.
+    #[must_use]
+    pub fn with_variant(&self, scope: &Scope) -> Scope {
+        let mut out = scope.clone();
+        let chosen = scope.get("fields", VARIANT_FIELD).and_then(Value::as_str);
+        if let Some(values) = self.variant_values(chosen) {
+            out.set("variant", values);
+        }
+        out
     }
 
     /// The scope with every app field and capture checked again by its own declaration.
     fn checked(&self, scope: &Scope) -> Result<Scope, ResolveError> {
         let mut out = scope.clone();
-        for field in &self.fields {
-            let given = scope
-                .get("fields", &field.id)
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-            if let Some(text) = given {
+        let given = |id: &str| scope.get("fields", id).and_then(Value::as_str);
+        for field in self.app_fields() {
+            if let Some(text) = given(&field.id).map(str::to_owned) {
                 out.set_value("fields", &field.id, Value::String(field.parse(&text)?));
             } else if let Some(default) = &field.default {
                 out.set_value("fields", &field.id, Value::String(default.clone()));
             }
         }
+        if let Some(values) = self.variant_values(given(VARIANT_FIELD)) {
+            out.set("variant", values);
+        }
         let captures = self
             .auth
             .values()
             .flat_map(crate::model::AuthMethod::captures);
-        for (id, capture) in captures.filter(|(_, c)| c.format.is_host_safe()) {
+        let found = self.discovery.iter().flat_map(|step| {
+            step.capture
+                .iter()
+                .map(|(id, capture)| (id.as_str(), capture))
+        });
+        for (id, capture) in captures
+            .chain(found)
+            .filter(|(_, c)| c.format.is_host_safe())
+        {
             if let Some(text) = scope.get("capture", id).and_then(Value::as_str)
                 && capture.check(text).is_none()
             {
@@ -345,7 +379,7 @@ fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), Re
                 if decides_host
                     && !refs
                         .iter()
-                        .all(|r| matches!(r.root.as_str(), "fields" | "capture"))
+                        .all(|r| matches!(r.root.as_str(), "fields" | "capture" | "variant"))
                 {
                     return Err(bad());
                 }

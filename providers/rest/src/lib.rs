@@ -4,13 +4,13 @@
 //! what the answers mean: the very code that the host and `keyport validate` use. It sees no credential and no secret
 //! field, because its scope is filled from what the host calls public.
 //!
-//! Left out: pagination inside one action, and anything that needs two requests; that is what a component of an app's own
-//! is for.
+//! Left out: anything that needs two different requests; that is what a component of an app's own is for.
 
 mod scope;
 
 use keyport_manifest::{
-    Action, Failure as Verdict, GuestView, Means, PlainRequest, PlainResponse, RenderError, Trigger,
+    Action, Failure as Verdict, GuestView, Means, NextStep, Pagination, PlainRequest,
+    PlainResponse, Progress, RenderError, TestCall, Trigger,
 };
 use keyport_sdk::{Account, Failure, Host, Page, Provider, Request, Value};
 
@@ -24,31 +24,29 @@ keyport_sdk::export!(Rest, actions, triggers);
 impl Provider for Rest {
     fn check(host: &dyn Host) -> Result<Account, Failure> {
         let view: GuestView = host.manifest()?;
-        let Some(call) = view.test.call() else {
+        let mut failures = Vec::new();
+        for call in view.test.calls() {
+            let scope = test_scope(host, call);
+            let request = call.request.build(&scope).map_err(|e| unrenderable(&e))?;
+            let answer = send(host, request)?;
+            match keyport_manifest::judge_call(call, &scope, &answer) {
+                Ok(account) => {
+                    return Ok(Account {
+                        id: account.id,
+                        label: account.label,
+                        extra: account.extra,
+                    });
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if failures.is_empty() {
             return Err(Failure::other(
                 "the manifest declares no test call that this component could make",
             )
             .code("no_test"));
-        };
-        let mut templates = call
-            .request
-            .templates()
-            .into_iter()
-            .map(|(_, template)| template)
-            .collect::<Vec<_>>();
-        templates.extend([&call.account.id, &call.account.label]);
-        templates.extend(call.account.extra.values());
-        let scope = scope(host, &templates);
-        let answer = send(
-            host,
-            call.request.build(&scope).map_err(|e| unrenderable(&e))?,
-        )?;
-        let account = keyport_manifest::judge(&view.test, &scope, &answer).map_err(verdict)?;
-        Ok(Account {
-            id: account.id,
-            label: account.label,
-            extra: account.extra,
-        })
+        }
+        Err(verdict(keyport_manifest::refused_by_all(failures)))
     }
 
     fn run(host: &dyn Host, action: &str, input: Value) -> Result<Value, Failure> {
@@ -68,8 +66,14 @@ impl Provider for Rest {
             .collect();
         let mut scope = scope(host, &templates);
         scope.set("input", input);
-        let answer = send(host, request.build(&scope).map_err(|e| unrenderable(&e))?)?;
-        keyport_manifest::action_result(declared, &answer).map_err(verdict)
+        let request = request.build(&scope).map_err(|e| unrenderable(&e))?;
+        match &declared.pagination {
+            Some(pages) => all_pages(host, declared, pages, &request),
+            None => {
+                let answer = send(host, request)?;
+                keyport_manifest::action_result(declared, &answer).map_err(verdict)
+            }
+        }
     }
 
     fn poll(
@@ -105,6 +109,57 @@ impl Provider for Rest {
             cursor: page.cursor,
             more: page.more,
         })
+    }
+}
+
+/// What the templates of one test call name.
+fn test_scope(host: &dyn Host, call: &TestCall) -> keyport_manifest::Scope {
+    let mut templates = call
+        .request
+        .templates()
+        .into_iter()
+        .map(|(_, template)| template)
+        .collect::<Vec<_>>();
+    templates.extend([&call.account.id, &call.account.label]);
+    templates.extend(call.account.extra.values());
+    scope(host, &templates)
+}
+
+/// Reads page after page, as far as the manifest lets it, and joins them.
+fn all_pages(
+    host: &dyn Host,
+    action: &Action,
+    pagination: &Pagination,
+    request: &PlainRequest,
+) -> Result<Value, Failure> {
+    let decode = action
+        .request
+        .as_ref()
+        .map(|request| request.decode)
+        .unwrap_or_default();
+    let mut request = keyport_manifest::first_page(pagination, request);
+    let mut progress = Progress::default();
+    let mut items = Vec::new();
+    loop {
+        let answer = send(host, request.clone())?;
+        if let Value::Array(page) =
+            keyport_manifest::action_result(action, &answer).map_err(verdict)?
+        {
+            items.extend(page);
+        }
+        progress.pages += 1;
+        progress.items = items.len();
+        let body = answer.decoded(decode);
+        match keyport_manifest::next_page(pagination, &request, &answer, &body, progress) {
+            NextStep::Read(next) => request = next,
+            NextStep::Done | NextStep::Limit => return Ok(Value::Array(items)),
+            NextStep::Lost => {
+                return Err(Failure::other(
+                    "the app says where its next page is in a way that cannot be followed",
+                )
+                .code("pages"));
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub fn scope(host: &dyn Host, templates: &[&Template]) -> Scope {
         };
         let value = match reference.root.as_str() {
             "fields" | "credentials" | "capture" => host.value(name),
-            "account" => host.value(&format!("account.{name}")),
+            "account" | "variant" => host.value(&format!("{}.{name}", reference.root)),
             _ => None,
         };
         if let Some(value) = value {

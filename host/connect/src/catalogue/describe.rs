@@ -116,7 +116,11 @@ impl Engine {
             configured: !self.configurations(app.id()).await?.is_empty(),
             testable: test_reason(manifest).is_none(),
             test_reason: test_reason(manifest),
-            fields: manifest.fields.iter().map(field).collect(),
+            fields: manifest
+                .app_fields()
+                .filter(|it| !it.hidden)
+                .map(field)
+                .collect(),
             methods: manifest
                 .auth
                 .iter()
@@ -220,7 +224,12 @@ fn method(id: &str, auth: &AuthMethod, usable: &Usable, redirect_uri: Option<&st
         label: auth.label().to_owned(),
         help: auth.help().map(str::to_owned),
         kind: auth.kind().to_owned(),
-        fields: auth.fields().iter().map(field).collect(),
+        fields: auth
+            .fields()
+            .iter()
+            .filter(|it| !it.hidden)
+            .map(field)
+            .collect(),
         available: *usable == Usable::Yes,
         why_not: match usable {
             Usable::Yes => None,
@@ -257,7 +266,7 @@ pub(crate) fn field(field: &Field) -> FieldView {
         example: field.example.clone(),
         help: field.help.clone(),
         help_url: field.help_url.clone(),
-        multiline: field.multiline,
+        multiline: field.is_multiline(),
     }
 }
 

@@ -103,8 +103,12 @@ impl Catalogue {
     pub fn load(sources: Vec<AppSource>) -> Result<Catalogue, CatalogueError> {
         let mut apps = BTreeMap::new();
         let mut problems = Vec::new();
+        let texts: Vec<String> = sources.iter().map(|it| it.manifest_yaml.clone()).collect();
+        let bases = |id: &keyport_manifest::AppId| {
+            keyport_manifest::base_among(id, texts.iter().map(String::as_str))
+        };
         for source in sources {
-            match keyport_manifest::parse(&source.origin, &source.manifest_yaml) {
+            match keyport_manifest::parse_with(&source.origin, &source.manifest_yaml, &bases) {
                 Ok(manifest) => {
                     let id = manifest.id.to_string();
                     let entry = AppEntry {

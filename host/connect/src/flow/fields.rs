@@ -37,18 +37,38 @@ pub(crate) fn parse(
             format!("{} has no such field", entry.manifest.name),
         ));
     }
+    // What decides whether a field is shown: what was typed, else what is stored, else its default.
+    let value_of = |id: &str| -> Option<String> {
+        let given = typed
+            .get(id)
+            .map(|text| text.trim())
+            .filter(|t| !t.is_empty());
+        let kept = || {
+            let it = stored?;
+            it.fields.get(id).or_else(|| it.credentials.get(id))
+        };
+        given
+            .map(str::to_owned)
+            .or_else(|| kept().map(|value| value.expose().to_owned()))
+            .or_else(|| {
+                let field = entry.manifest.fields_for(method).find(|f| f.id == id)?;
+                field.default.clone()
+            })
+    };
     let fields = section(
-        &entry.manifest.fields,
+        entry.manifest.app_fields(),
         typed,
         stored.map(|it| &it.fields),
         true,
+        &value_of,
     )?;
     let same_place = stored.is_some_and(|stored| same(&stored.fields, &fields));
     let credentials = section(
-        auth.fields(),
+        auth.fields().iter(),
         typed,
         stored.map(|it| &it.credentials),
         same_place,
+        &value_of,
     )?;
     Ok(Typed {
         fields,
@@ -56,14 +76,15 @@ pub(crate) fn parse(
     })
 }
 
-fn section(
-    declared: &[Field],
+fn section<'m>(
+    declared: impl Iterator<Item = &'m Field>,
     typed: &IndexMap<String, String>,
     stored: Option<&IndexMap<String, Hidden>>,
     keep_secrets: bool,
+    value_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<IndexMap<String, Hidden>, ConnectError> {
     let mut values = IndexMap::new();
-    for field in declared {
+    for field in declared.filter(|field| field.is_shown(value_of)) {
         let given = typed
             .get(&field.id)
             .map(String::as_str)

@@ -80,7 +80,14 @@ impl Engine {
             Pkce::Off(_) => None,
             Pkce::S256 | Pkce::Plain(_) => Some(Hidden::new(ids::random_secret(entropy)?.as_str())),
         };
+        let variant = entry.manifest.variant_values(
+            typed
+                .fields
+                .get(keyport_manifest::VARIANT_FIELD)
+                .map(|key| key.expose()),
+        );
         let sealed = FlowSealed {
+            variant,
             method: start.method,
             config: config.id().to_owned(),
             redirect_uri: self.redirect_uri(config.id()),
@@ -268,6 +275,9 @@ fn authorize_scope(sealed: &FlowSealed) -> Scope {
     // The browser sees this URL: no credentials in it.
     let mut scope = Scope::new();
     scope.set("fields", scope::object(&sealed.fields));
+    if let Some(variant) = &sealed.variant {
+        scope.set("variant", variant.clone());
+    }
     scope.set("app", serde_json::json!({ "client_id": sealed.client.id }));
     scope
 }

@@ -53,6 +53,9 @@ pub(crate) struct FlowSealed {
     pub(crate) fields: IndexMap<String, Hidden>,
     #[serde(with = "hidden::map")]
     pub(crate) credentials: IndexMap<String, Hidden>,
+    /// The constants of the chosen variant as the manifest had them, for apps that have variants.
+    #[serde(default)]
+    pub(crate) variant: Option<serde_json::Value>,
     pub(crate) title: Option<String>,
     pub(crate) reactivates: Option<String>,
 }

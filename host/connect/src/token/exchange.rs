@@ -74,6 +74,9 @@ impl Engine {
         };
         let mut known = Scope::new();
         known.set("fields", scope::object(&flow.fields));
+        if let Some(variant) = &flow.variant {
+            known.set("variant", variant.clone());
+        }
         known.set("credentials", scope::object(&flow.credentials));
         known.set("capture", scope::object(capture));
         let known = token_scope(known, &flow.client);

@@ -353,7 +353,9 @@ impl Engine {
             .catalogue
             .get(&clear.app)
             .map_err(|_| broken("app_gone"))?;
-        let known = scope::of_connection(sealed, clear.account.as_ref());
+        let known = entry
+            .manifest
+            .with_variant(&scope::of_connection(sealed, clear.account.as_ref()));
         let endpoints =
             scope::endpoints(entry, oauth, &known).map_err(|_| broken("bad_token_url"))?;
         let config = self

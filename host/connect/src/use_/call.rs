@@ -215,14 +215,26 @@ fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     let auth = manifest.auth.get(parts.method);
     let own = auth.map(|auth| auth.fields()).unwrap_or_default();
-    for (declared, stored) in [
-        (manifest.fields.as_slice(), &parts.sealed.fields),
-        (own, &parts.sealed.credentials),
-    ] {
-        for field in declared.iter().filter(|field| !field.secret) {
-            if let Some(value) = stored.get(&field.id) {
-                values.insert(field.id.clone(), value.expose().to_owned());
-            }
+    for (field, stored) in manifest
+        .app_fields()
+        .map(|field| (field, &parts.sealed.fields))
+        .chain(own.iter().map(|field| (field, &parts.sealed.credentials)))
+        .filter(|(field, _)| !field.secret)
+    {
+        if let Some(value) = stored.get(&field.id) {
+            values.insert(field.id.clone(), value.expose().to_owned());
+        }
+    }
+    let variant = manifest.variant_values(
+        parts
+            .sealed
+            .fields
+            .get(keyport_manifest::VARIANT_FIELD)
+            .map(|key| key.expose()),
+    );
+    for (name, value) in variant.iter().filter_map(|v| v.as_object()).flatten() {
+        if let Some(text) = value.as_str() {
+            values.insert(format!("variant.{name}"), text.to_owned());
         }
     }
     for (id, capture) in auth

@@ -27,7 +27,10 @@ pub(crate) struct PassParts<'a> {
 impl PassParts<'_> {
     /// The pass, and the scope that it was rendered with.
     pub(crate) fn build(&self, purpose: Purpose) -> Result<(Pass, Scope), ConnectError> {
-        let scope = scope::of_connection(self.sealed, self.account);
+        let scope = self
+            .entry
+            .manifest
+            .with_variant(&scope::of_connection(self.sealed, self.account));
         let api = scope::api(self.entry, &scope)?;
         let hosts = self.narrowed(&api);
         // Egress lets the base URL's own host through, so whether it may be called is decided here.

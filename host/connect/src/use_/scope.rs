@@ -62,6 +62,7 @@ pub(crate) fn endpoints(
     scope: &Scope,
 ) -> Result<Endpoints, ConnectError> {
     // The app's fields are checked by the manifest before they make an address; the method's own were when they came in.
+    let scope = &entry.manifest.with_variant(scope);
     entry.manifest.resolve(scope).map_err(address_error)?;
     let made = oauth.endpoints(scope).map_err(address_error)?;
     Ok(Endpoints {

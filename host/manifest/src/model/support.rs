@@ -54,6 +54,22 @@ impl Manifest {
             let base = format!("auth.{id}");
             all.extend(method.not_yet().into_iter().map(|n| n.under(&base)));
         }
+        for (i, step) in self.discovery.iter().enumerate() {
+            let what = format!("the discovery of `{}`", step.id);
+            all.push(NotYet::new(&format!("discovery[{i}]"), what));
+        }
+        for (id, trigger) in &self.triggers {
+            let base = format!("triggers.{id}");
+            if trigger.kind.is_webhook() {
+                all.push(NotYet::new("kind", "a webhook").under(&base));
+            }
+            if trigger.pagination.is_some() {
+                all.push(NotYet::new("pagination", "`pagination` of a trigger").under(&base));
+            }
+        }
+        for (i, _) in self.migrations.iter().enumerate() {
+            all.push(NotYet::new(&format!("migrations[{i}]"), "a migration"));
+        }
         all
     }
 
@@ -61,7 +77,12 @@ impl Manifest {
     /// does not exist is not judged.
     #[must_use]
     pub fn why_not_run(&self, method: &str) -> Option<String> {
-        self.auth.get(method)?.why_not_run()
+        let own = self.auth.get(method)?.why_not_run();
+        own.or_else(|| {
+            let step = self.discovery.iter().find(|step| step.is_for(method))?;
+            let what = format!("the discovery of `{}`", step.id);
+            Some(NotYet::new("", what).sentence())
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 //! | function | question |
 //! |---|---|
 //! | [`judge`] | does this connection work, and whose is it? |
+//! | [`judge_call`], [`refused_by_all`] | the same for several test calls, one after the other |
+//! | [`discovered`] | which site or workspace is meant? |
+//! | [`next_page`] | where is the next page, if there is one? |
 //! | [`failure_for`] | what does this refusal mean? |
 //! | [`action_result`] | what did the action yield? |
 //! | [`poll_page`] | which events are new, and where to go on? |
@@ -11,14 +14,20 @@
 //!
 //! Nothing here repeats an answer's body to a person: what is said comes from the manifest or from a fixed list.
 
+mod discovery;
 pub mod outgoing;
+mod pages;
 mod poll;
 mod token;
 mod verdict;
 
+pub use discovery::{Captures, Discovered, DiscoveryChoice, discovered};
+pub use pages::{NextStep, Progress, first_page, next_page, page_items};
 pub use poll::{PollPage, poll_page};
 pub use token::{TokenAnswer, TokenError, TokenErrorKind, TokenJson, token_answer};
-pub use verdict::{Account, Failure, Means, action_result, failure_for, judge};
+pub use verdict::{
+    Account, Failure, Means, action_result, failure_for, judge, judge_call, refused_by_all,
+};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::message::PlainResponse;
-use crate::model::{Action, FailureRule, OkRule, RequestSpec, Test};
+use crate::model::{Action, FailureRule, OkRule, RequestSpec, Test, TestCall};
 use crate::path::JsonPath;
 use crate::scope::Scope;
 use crate::template::Slot;
@@ -82,16 +82,47 @@ pub struct Account {
     pub extra: Value,
 }
 
-/// Judges the answer to a test call.
+/// Judges the answer to a test call; to the first one of a test with several.
 ///
 /// `scope` is the one that the request was rendered with; `status`, `headers` and `body` are added here.
 ///
 /// # Errors
 /// What the refusal means; or that the answer was a success but did not say whose account it is.
 pub fn judge(test: &Test, scope: &Scope, response: &PlainResponse) -> Result<Account, Failure> {
-    let Some(call) = test.call() else {
-        return Err(Failure::new(Means::Other, "this app declares no test call"));
-    };
+    match test.call() {
+        Some(call) => judge_call(call, scope, response),
+        None => Err(Failure::new(Means::Other, "this app declares no test call")),
+    }
+}
+
+/// What it means that every candidate of a test was refused: `failures` in the order in which they were tried.
+///
+/// A connection counts as dead only if every candidate says so. One that could not be asked (the app is down, or asks to slow
+/// down) proves nothing, and one that was refused for lack of a right shows that the sign-in as such still holds.
+#[must_use]
+pub fn refused_by_all(failures: Vec<Failure>) -> Failure {
+    let transient = |f: &Failure| matches!(f.means, Means::ProviderDown | Means::RateLimited);
+    let alive = |f: &Failure| f.means != Means::NeedsReconnect;
+    let at = failures
+        .iter()
+        .position(transient)
+        .or_else(|| failures.iter().position(alive))
+        .unwrap_or(0);
+    failures
+        .into_iter()
+        .nth(at)
+        .unwrap_or_else(|| Failure::new(Means::Other, "this app declares no test call"))
+}
+
+/// Judges the answer to one candidate of a test.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_call(
+    call: &TestCall,
+    scope: &Scope,
+    response: &PlainResponse,
+) -> Result<Account, Failure> {
     let body = response.decoded(call.request.decode);
     if !call.ok.holds(response, &body) {
         return Err(failure_of(&call.failures, response, &body));
@@ -131,7 +162,7 @@ pub fn judge(test: &Test, scope: &Scope, response: &PlainResponse) -> Result<Acc
 }
 
 /// One line, without control characters, of bounded length: it will be shown in lists.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(MAX_TEXT)
@@ -205,7 +236,7 @@ pub(super) fn retry_after_ms(response: &PlainResponse) -> Option<u64> {
     Some(seconds.min(86_400) * 1000)
 }
 
-/// The output of a declared action.
+/// The output of a declared action; of one that is paged, the items of this page.
 ///
 /// # Errors
 /// What the refusal means.
@@ -216,6 +247,9 @@ pub fn action_result(action: &Action, response: &PlainResponse) -> Result<Value,
         action.request.as_ref(),
         response,
     )?;
+    if let Some(pagination) = &action.pagination {
+        return Ok(Value::Array(super::page_items(pagination, &body)));
+    }
     Ok(match &action.result {
         None => body,
         Some(path) => pick(path, &body),

@@ -248,6 +248,9 @@ fn cutting(env: &mut Environment<'static>) {
     });
     // The item at a place, from 0; negative numbers count from the end.
     env.add_filter("nth", |v: Value, at: i64| {
+        if v.as_str().is_some() {
+            return Err(bad("a list is needed; split the text first"));
+        }
         let items: Vec<Value> = v.try_iter()?.collect();
         let from_end = usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX);
         let at = if at < 0 {

@@ -43,16 +43,26 @@ pub(super) fn check(c: &mut Checker<'_>) {
     let mut app = HashSet::new();
     for (i, field) in manifest.fields.iter().enumerate() {
         one(c, &item("fields", i), field, &mut app);
+        showing(c, &item("fields", i), field, manifest.app_fields());
     }
     for (method, auth) in &manifest.auth {
         let path = child("auth", method);
         let mut seen = app.clone();
         for (i, field) in auth.fields().iter().enumerate() {
-            one(c, &item(&child(&path, "fields"), i), field, &mut seen);
+            let at = item(&child(&path, "fields"), i);
+            one(c, &at, field, &mut seen);
+            showing(c, &at, field, manifest.fields_for(method));
         }
         for (id, _) in auth.captures() {
             let path = child(&child(&path, "capture"), id);
             name(c, &path, id, &mut seen);
+        }
+        let steps = manifest.discovery.iter().enumerate();
+        for (i, step) in steps.filter(|(_, step)| step.is_for(method)) {
+            for id in step.capture.keys() {
+                let path = child(&child(&item("discovery", i), "capture"), id);
+                name(c, &path, id, &mut seen);
+            }
         }
     }
 }
@@ -138,6 +148,56 @@ fn one<'a>(c: &mut Checker<'_>, path: &str, field: &'a Field, seen: &mut HashSet
             "a secret cannot have a default",
             Some("remove it"),
         );
+    }
+}
+
+/// V23, V62: what is never shown has its value in the manifest, and what is shown now and then depends on a field that is there.
+fn showing<'a>(
+    c: &mut Checker<'_>,
+    path: &str,
+    field: &Field,
+    beside: impl Iterator<Item = &'a Field>,
+) {
+    if field.hidden && field.default.is_none() {
+        c.error(
+            "V23",
+            &child(path, "hidden"),
+            "a field that is never shown needs a default",
+            Some("add `default:`"),
+        );
+    }
+    if field.hidden && field.shown_when.is_some() {
+        c.error(
+            "V23",
+            &child(path, "shown_when"),
+            "a field is either never shown or shown now and then",
+            Some("remove `hidden` or `shown_when`"),
+        );
+    }
+    let Some(shown) = &field.shown_when else {
+        return;
+    };
+    let at = child(path, "shown_when");
+    let mut beside = beside.filter(|other| other.id != field.id);
+    let Some(other) = beside.find(|other| other.id == shown.field) else {
+        c.error(
+            "V62",
+            &child(&at, "field"),
+            format!("there is no other field `{}` beside this one", shown.field),
+            None,
+        );
+        return;
+    };
+    for value in &shown.values {
+        let possible = other.parse(value).is_ok_and(|parsed| parsed == *value);
+        if !possible && !other.hidden {
+            c.error(
+                "V23",
+                &at,
+                format!("the field `{}` can never be `{value}`", other.id),
+                Some("use one of its values as it is stored"),
+            );
+        }
     }
 }
 

@@ -56,16 +56,30 @@ pub(super) fn check(c: &mut Checker<'_>) {
             request_path(c, &format!("{}.request", child("actions", id)), request);
         }
     }
+    for (i, step) in m.discovery.iter().enumerate() {
+        request_path(c, &child(&item("discovery", i), "request"), &step.request);
+    }
     for (id, trigger) in &m.triggers {
-        if let Some(request) = &trigger.request {
-            request_path(c, &format!("{}.request", child("triggers", id)), request);
+        let path = child("triggers", id);
+        for (key, request) in [
+            ("request", &trigger.request),
+            ("subscribe", &trigger.subscribe),
+            ("unsubscribe", &trigger.unsubscribe),
+        ] {
+            if let Some(request) = request {
+                request_path(c, &child(&path, key), request);
+            }
         }
     }
 }
 
 fn absolute(c: &mut Checker<'_>, path: &str, test: &Test) {
-    if let Some(call) = test.call() {
-        request_path(c, &child(path, "request"), &call.request);
+    for (i, call) in test.calls().iter().enumerate() {
+        let path = match test {
+            Test::AnyOf(_) => item(&child(path, "any_of"), i),
+            _ => path.to_owned(),
+        };
+        request_path(c, &child(&path, "request"), &call.request);
     }
 }
 
@@ -191,6 +205,10 @@ fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whol
         );
         return;
     }
+    if r.root == "variant" {
+        of_variant(c, path, r, whole);
+        return;
+    }
     if r.root == "credentials" {
         c.error(
             "V31",
@@ -234,6 +252,38 @@ fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whol
     );
 }
 
+/// V31 for a constant of a variant: every choice makes a host, or a whole origin where nothing stands around it.
+fn of_variant(c: &mut Checker<'_>, path: &str, r: &Ref, whole: bool) {
+    let Some(variants) = &c.manifest.variants else {
+        return;
+    };
+    let origin = |text: &str| {
+        text.strip_prefix("https://")
+            .is_some_and(|host| host.parse::<HostPattern>().is_ok() && !host.contains('*'))
+    };
+    let entry = path.starts_with("api.hosts");
+    let bad = variants
+        .each(r.name().unwrap_or_default())
+        .into_iter()
+        .find(|value| match (whole, entry) {
+            (true, true) => value.parse::<HostPattern>().is_err(),
+            (true, false) => !origin(value),
+            (false, _) => !is_host_part(value),
+        });
+    if let Some(bad) = bad {
+        c.error(
+            "V31",
+            path,
+            format!("`{r}` can be `{bad}`, which cannot stand here"),
+            Some(if whole && !entry {
+                "every choice must set an origin like https://api.example.com"
+            } else {
+                "every choice must set a host name"
+            }),
+        );
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Form {
     Choices,
@@ -257,7 +307,13 @@ fn form_of(c: &Checker<'_>, r: &Ref) -> Option<(Form, bool, bool)> {
     };
     match r.root.as_str() {
         "capture" => {
-            let mut captures = c.manifest.auth.values().filter_map(|m| m.capture(name));
+            let found = c.manifest.discovery.iter();
+            let mut captures = c
+                .manifest
+                .auth
+                .values()
+                .filter_map(|m| m.capture(name))
+                .chain(found.filter_map(|step| step.capture.get(name)));
             captures
                 .next()
                 .map(|cap| (Form::Of(cap.format), !cap.suffixes.is_empty(), false))

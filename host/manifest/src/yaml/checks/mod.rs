@@ -2,6 +2,7 @@
 
 mod auth;
 mod catalogue;
+mod discovery;
 mod failures;
 mod fields;
 mod form;
@@ -18,7 +19,9 @@ mod scopes;
 mod templates;
 mod testcall;
 mod texts;
+mod variants;
 mod vendors;
+mod webhooks;
 mod words;
 
 use serde_json::Value;
@@ -143,6 +146,15 @@ impl<'a> Checker<'a> {
             .auth
             .get(method?)
             .and_then(|m| m.capture(name))
+            .or_else(|| self.discovered(name, method?).map(|(_, capture)| capture))
+    }
+
+    /// A capture of discovery, as one way to sign in sees it, and the number of its step.
+    fn discovered(&self, name: &str, method: &str) -> Option<(usize, &'a crate::model::Capture)> {
+        let steps = self.manifest.discovery.iter().enumerate();
+        steps
+            .filter(|(_, step)| step.is_for(method))
+            .find_map(|(i, step)| Some((i, step.capture.get(name)?)))
     }
 }
 
@@ -150,6 +162,8 @@ impl<'a> Checker<'a> {
 pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     identity::check(c, folder);
     fields::check(c);
+    variants::check(c);
+    discovery::check(c);
     templates::check(c);
     hosts::check(c);
     auth::check(c);
@@ -165,6 +179,7 @@ pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     limits::check(c);
     schema_form::check(c);
     catalogue::check(c);
+    webhooks::check(c);
     if let Some(folder) = folder {
         logo::check(c, folder);
     }

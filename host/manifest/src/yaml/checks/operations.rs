@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Checker;
 use super::schema;
-use crate::model::{Action, Component, Effect, Trigger};
+use crate::model::{Action, Component, Effect, Method, Trigger};
 use crate::scope::Scope;
 use crate::template::Slot;
 use crate::yaml::places::child;
@@ -15,14 +15,94 @@ use crate::yaml::places::child;
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
     for (id, action) in &m.actions {
-        self::action(c, &child("actions", id), action);
+        let path = child("actions", id);
+        self::action(c, &path, action);
+        destroys(c, &path, id, action);
     }
     for (id, trigger) in &m.triggers {
         self::trigger(c, &child("triggers", id), trigger);
     }
 }
 
+/// V62: the choices of an input come from an action that is there, only reads and needs no input.
+fn choices(c: &mut Checker<'_>, path: &str, a: &Action) {
+    for (property, from) in &a.choices_from {
+        let path = child(&child(path, "choices_from"), property);
+        if a.input
+            .get("properties")
+            .and_then(|p| p.get(property))
+            .is_none()
+        {
+            c.error(
+                "V62",
+                &path,
+                format!("the input has no property `{property}`"),
+                None,
+            );
+        }
+        let at = child(&path, "action");
+        match c.manifest.actions.get(&from.action) {
+            None => c.error(
+                "V62",
+                &at,
+                format!("there is no action `{}`", from.action),
+                None,
+            ),
+            Some(list) if list.effect != Effect::Read => c.error(
+                "V62",
+                &at,
+                format!("`{}` changes things; choices are only read", from.action),
+                None,
+            ),
+            Some(list) => {
+                let required = list.input.get("required").and_then(Value::as_array);
+                if required.is_some_and(|r| !r.is_empty()) {
+                    c.error(
+                        "V62",
+                        &at,
+                        format!(
+                            "`{}` needs an input, so it cannot list choices",
+                            from.action
+                        ),
+                        None,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// V70: what destroys says so.
+fn destroys(c: &mut Checker<'_>, path: &str, id: &str, a: &Action) {
+    const WORDS: &[&str] = &["delete", "destroy", "purge", "erase", "wipe"];
+    let named = id
+        .split('_')
+        .next()
+        .is_some_and(|word| WORDS.contains(&word));
+    let deletes = a
+        .request
+        .as_ref()
+        .is_some_and(|r| r.method == Method::Delete);
+    if a.effect == Effect::Write && !a.destructive && (named || deletes) {
+        c.warn(
+            "V70",
+            path,
+            "this looks as if it destroys something, and does not say so",
+            Some("add `destructive: true`"),
+        );
+    }
+    if a.effect == Effect::Read && a.destructive {
+        c.warn(
+            "V70",
+            &child(path, "destructive"),
+            "an action that only reads destroys nothing",
+            Some("write `effect: write`, or remove `destructive`"),
+        );
+    }
+}
+
 fn action(c: &mut Checker<'_>, path: &str, a: &Action) {
+    choices(c, path, a);
     served(c, path, a.request.is_some(), a.code);
     if let Some(request) = &a.request
         && a.effect == Effect::Read
@@ -51,7 +131,10 @@ fn action(c: &mut Checker<'_>, path: &str, a: &Action) {
 }
 
 fn trigger(c: &mut Checker<'_>, path: &str, t: &Trigger) {
-    served(c, path, t.request.is_some(), t.code);
+    // Events of a webhook come by themselves; a request beside it only shows what they look like.
+    if !t.kind.is_webhook() || t.code {
+        served(c, path, t.request.is_some(), t.code);
+    }
     if let Some(request) = &t.request
         && !request.method.is_safe()
         && !request.safe

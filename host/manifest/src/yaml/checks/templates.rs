@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::Checker;
-use crate::model::{RequestSpec, Revoke, Test};
+use crate::model::{RequestSpec, Revoke, Test, TestCall, Trigger};
 use crate::pattern::Pattern;
 use crate::template::{Ref, Template};
 use crate::yaml::places::{child, item};
@@ -56,6 +56,39 @@ const TRIGGER: &[&str] = &[
 const EVENT: &[&str] = &[
     "fields", "capture", "input", "cursor", "item", "body", "headers", "status", "now",
 ];
+/// An item of a list that a person chooses from.
+const ITEM: &[&str] = &["fields", "capture", "item", "body", "headers", "status"];
+const SUBSCRIBE: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "account",
+    "input",
+    "now",
+    "webhook",
+];
+const UNSUBSCRIBE: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "account",
+    "now",
+    "webhook",
+    "subscription",
+];
+/// A call that the app makes: its body and headers, and what was agreed with it.
+const HOOK: &[&str] = &[
+    "fields",
+    "credentials",
+    "capture",
+    "app",
+    "webhook",
+    "subscription",
+    "request",
+    "body",
+    "headers",
+    "now",
+];
 const REVOKE: &[&str] = &[
     "fields",
     "credentials",
@@ -80,6 +113,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("token", &["access_token", "refresh_token"]),
     ("app", &["client_id", "client_secret"]),
     ("account", &["id", "label"]),
+    ("webhook", &["url", "secret"]),
 ];
 
 pub(super) fn check(c: &mut Checker<'_>) {
@@ -129,9 +163,44 @@ pub(super) fn check(c: &mut Checker<'_>) {
         if let Some(request) = &trigger.request {
             walk.request(c, &child(&path, "request"), request, &all(TRIGGER, false));
         }
+        walk.webhook(c, &path, trigger, &methods);
         for (key, t) in [("dedupe", &trigger.dedupe), ("cursor", &trigger.cursor)] {
             if let Some(t) = t {
                 walk.template(c, &child(&path, key), t, &all(EVENT, false));
+            }
+        }
+    }
+    for (i, step) in m.discovery.iter().enumerate() {
+        let path = item("discovery", i);
+        let of_step = |roots| Place {
+            roots,
+            secrets: false,
+            methods: methods
+                .iter()
+                .copied()
+                .filter(|id| step.is_for(id))
+                .collect(),
+            captured: true,
+        };
+        walk.request(
+            c,
+            &child(&path, "request"),
+            &step.request,
+            &of_step(REQUEST),
+        );
+        if let Some(label) = &step.label {
+            walk.template(c, &child(&path, "label"), label, &of_step(ITEM));
+        }
+    }
+    // A field that decides whether another is shown is used by that.
+    for field in m
+        .fields
+        .iter()
+        .chain(m.auth.values().flat_map(|a| a.fields()))
+    {
+        if let Some(shown) = &field.shown_when {
+            for root in ["fields", "credentials"] {
+                walk.used.insert((root.to_owned(), shown.field.clone()));
             }
         }
     }
@@ -260,8 +329,74 @@ impl Walk {
         }
     }
 
+    /// The templates of a webhook. Its own secret goes into headers and bodies, never into an address.
+    fn webhook(&mut self, c: &mut Checker<'_>, path: &str, t: &Trigger, methods: &[&str]) {
+        let place = |roots, secrets| Place {
+            roots,
+            secrets,
+            methods: methods.to_vec(),
+            captured: true,
+        };
+        for (name, request, roots) in [
+            ("subscribe", &t.subscribe, SUBSCRIBE),
+            ("unsubscribe", &t.unsubscribe, UNSUBSCRIBE),
+        ] {
+            let Some(request) = request else { continue };
+            let path = child(path, name);
+            self.request(c, &path, request, &place(roots, false));
+            for (key, template) in request.templates() {
+                let shows = !key.starts_with("headers.") && !key.starts_with("body");
+                if shows && template.refs().iter().any(is_hook_secret) {
+                    c.error(
+                        "V18",
+                        &request_path(&path, &key),
+                        "`webhook.secret` is secret and may not stand in an address",
+                        Some("put it into the body or a header"),
+                    );
+                }
+                agreed(c, &request_path(&path, &key), template, t);
+            }
+        }
+        for (key, template) in t.verify.iter().flat_map(|v| v.templates()) {
+            let path = child(&child(path, "verify"), key);
+            self.template(c, &path, template, &place(HOOK, true));
+            agreed(c, &path, template, t);
+        }
+        if let Some(challenge) = &t.challenge {
+            let path = child(&child(path, "challenge"), "answer");
+            // Whoever calls gets the answer: a secret may sign it, never stand in it.
+            let signs = |e: &str| e.contains("hmac_");
+            let signed = challenge.answer.expressions().all(|e| {
+                let hole = Template::parse(&format!("{{{{ {e} }}}}"));
+                let refs = hole.map(|h| h.refs()).unwrap_or_default();
+                signs(e)
+                    || !refs
+                        .iter()
+                        .any(|r| is_hook_secret(r) || c.is_secret(r, methods.first().copied()))
+            });
+            self.template(c, &path, &challenge.answer, &place(HOOK, true));
+            if !signed {
+                c.error(
+                    "V18",
+                    &path,
+                    "the answer to a challenge would show a secret to anybody who asks",
+                    Some("a secret may only be the key of `hmac_sha256(…)` and its like here"),
+                );
+            }
+        }
+    }
+
     fn test(&mut self, c: &mut Checker<'_>, path: &str, test: &Test, methods: &[&str]) {
-        let Some(call) = test.call() else { return };
+        for (i, call) in test.calls().iter().enumerate() {
+            let path = match test {
+                Test::AnyOf(_) => item(&child(path, "any_of"), i),
+                _ => path.to_owned(),
+            };
+            self.call(c, &path, call, methods);
+        }
+    }
+
+    fn call(&mut self, c: &mut Checker<'_>, path: &str, call: &TestCall, methods: &[&str]) {
         let at = |roots| Place {
             roots,
             secrets: false,
@@ -314,6 +449,10 @@ impl Walk {
     }
 
     fn reference(&mut self, c: &mut Checker<'_>, path: &str, r: &Ref, place: &Place<'_>) {
+        if r.root == "variant" {
+            self.variant(c, path, r);
+            return;
+        }
         if !place.roots.contains(&r.root.as_str()) {
             let roots = place.roots.join(", ");
             c.error(
@@ -367,6 +506,20 @@ impl Walk {
                 );
                 return;
             }
+        }
+    }
+
+    /// V14: constants of variants exist from the first moment on, in every choice.
+    fn variant(&self, c: &mut Checker<'_>, path: &str, r: &Ref) {
+        let name = r.name().unwrap_or_default();
+        let declared = c.manifest.variants.as_ref();
+        if declared.is_none_or(|v| v.each(name).is_empty()) {
+            c.error(
+                "V14",
+                path,
+                format!("there is no constant `{name}` that every variant sets"),
+                Some("declare it under `variants.choices.<key>.values`"),
+            );
         }
     }
 
@@ -460,6 +613,25 @@ impl Walk {
                     );
                 }
             }
+        }
+    }
+}
+
+fn is_hook_secret(r: &Ref) -> bool {
+    r.root == "webhook" && r.name() == Some("secret")
+}
+
+/// V14: what is read of a subscription is kept of it.
+fn agreed(c: &mut Checker<'_>, path: &str, template: &Template, t: &Trigger) {
+    for r in template.refs().iter().filter(|r| r.root == "subscription") {
+        let name = r.name().unwrap_or_default();
+        if !t.subscription.contains_key(name) {
+            c.error(
+                "V14",
+                path,
+                format!("the subscription keeps no `{name}`"),
+                Some("declare it under `subscription:`"),
+            );
         }
     }
 }
