@@ -134,6 +134,22 @@ fn no_good_example_fires_its_rule_or_any_error() {
 }
 
 #[test]
+fn the_examples_of_rules_about_components_are_manifests_in_themselves() {
+    for rule in rules().filter(|r| r.layer == Layer::Component) {
+        let bad = rule.bad.as_ref().unwrap();
+        for example in [bad, rule.good.as_ref().unwrap()] {
+            let (text, report) = report(example);
+            assert!(!report.has_errors(), "{}", report.render(&text, false));
+            assert!(
+                example.component.is_some() || rule.id == "V79",
+                "{}",
+                rule.id
+            );
+        }
+    }
+}
+
+#[test]
 fn several_mistakes_are_told_in_one_run() {
     let (_, report) = report(book::rule("V04").unwrap().bad.as_ref().unwrap());
     let rules: BTreeSet<&str> = report.findings.iter().map(|f| f.rule).collect();
