@@ -13,6 +13,7 @@
 mod allow;
 pub mod book;
 mod checks;
+mod classify;
 pub mod coverage;
 mod extends;
 mod finding;

@@ -28,8 +28,11 @@ pub(super) struct Shape {
     pub(super) mends: Mends,
 }
 
+/// Makes the least that a part can be.
+type Least = fn() -> Value;
+
 /// The parts that are read apart, and the least that each can be.
-const SOUND: &[(&str, fn() -> Value)] = &[
+const SOUND: &[(&str, Least)] = &[
     ("fields", || json!([])),
     ("discovery", || json!([])),
     ("migrations", || json!([])),

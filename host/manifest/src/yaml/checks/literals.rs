@@ -129,7 +129,7 @@ fn looks_random(run: &str) -> bool {
     if run.len() < MIN_RUN {
         return false;
     }
-    let has = |test: fn(&u8) -> bool| run.as_bytes().iter().any(|b| test(b));
+    let has = |test: fn(&u8) -> bool| run.as_bytes().iter().any(test);
     if !has(u8::is_ascii_digit) || !has(u8::is_ascii_alphabetic) {
         return false;
     }

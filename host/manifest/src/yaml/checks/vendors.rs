@@ -315,7 +315,7 @@ fn wants(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     }
     let asked = |s: &&str| o.scopes.default.iter().any(|d| d == s);
     if let Some(first) = v.scopes.first()
-        && !v.scopes.iter().any(|s| asked(&s))
+        && !v.scopes.iter().any(asked)
     {
         c.warn(
             "V06",
