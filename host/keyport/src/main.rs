@@ -10,6 +10,7 @@
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
 //! | `render` | authors | the form and the requests that a manifest produces, secrets as placeholders |
 //! | `diff` | authors, operators | what a new version of a manifest breaks for those who used the old one |
+//! | `schema` | authors | the JSON Schema of the manifest, and the page that explains every key |
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
 //! from it, `command/` has a file per command of a host and `author/` one per command of an author, `demo/` is the demo
@@ -59,6 +60,8 @@ enum Command {
     Render(author::render::Arguments),
     /// Say what a new version of a manifest breaks for connections of the old one
     Diff(author::diff::Arguments),
+    /// Print the JSON Schema of the manifest for editors, or the page that explains every key
+    Schema(author::schema::Arguments),
     #[cfg(feature = "host")]
     #[command(flatten)]
     Host(HostCommand),
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Command::Validate(arguments) => ended(author::validate::run(&arguments)),
         Command::Render(arguments) => ended(author::render::run(&arguments)),
         Command::Diff(arguments) => ended(author::diff::run(&arguments)),
+        Command::Schema(arguments) => ended(author::schema::run(&arguments)),
         #[cfg(feature = "host")]
         Command::Host(command) => host(command),
         #[cfg(not(feature = "host"))]

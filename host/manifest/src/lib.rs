@@ -33,6 +33,8 @@ pub mod path;
 pub mod pattern;
 pub mod resolve;
 pub mod rules;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod scope;
 pub mod secret;
 pub mod template;

@@ -31,6 +31,7 @@ pub struct PlainResponse {
 
 /// How the body of an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Decode {
     /// JSON, with or without a byte order mark.

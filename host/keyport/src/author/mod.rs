@@ -6,6 +6,7 @@
 //! | `validate` | everything that is wrong with manifests, in one run |
 //! | `render` | the form and the requests that a manifest produces |
 //! | `diff` | what a new version breaks for those who used the old one |
+//! | `schema` | the JSON Schema of the manifest, and the page that explains every key |
 //!
 //! None of them runs a component or opens a store, so this folder builds without wasmtime; what a manifest means is asked
 //! of `keyport-manifest`, the crate that the host itself asks.
@@ -17,6 +18,7 @@ pub mod new;
 mod older;
 mod output;
 pub mod render;
+pub mod schema;
 mod source;
 pub mod validate;
 

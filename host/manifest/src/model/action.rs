@@ -9,6 +9,7 @@ use crate::path::JsonPath;
 
 /// One action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Action {
     /// A short name, verb first: `Create note`.
@@ -58,6 +59,7 @@ pub struct Action {
 
 /// Whether something changes at the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// It only reads; the host refuses anything else of it.
@@ -68,6 +70,7 @@ pub enum Effect {
 
 /// Choices of an input property, listed by another action of this app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChoicesFrom {
     /// The action that lists them; it must only read and need no input.

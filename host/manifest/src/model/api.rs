@@ -7,6 +7,7 @@ use crate::template::Template;
 
 /// The API that connections are for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Api {
     /// Relative request URLs are appended to it (`https://h/api` and `/me` make `https://h/api/me`); its host is always
@@ -36,6 +37,7 @@ pub struct HostEntry {
 
 /// Which credential goes to a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum CredentialRef {
     /// The connection's main credential.
@@ -75,6 +77,7 @@ enum HostEntryText {
 }
 
 #[derive(Serialize, Deserialize, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct HostEntryFull {
     host: Template,

@@ -13,6 +13,7 @@ use super::{
 
 /// One app's manifest, format version 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format version; always 1.
@@ -146,6 +147,7 @@ impl Manifest {
 
 /// An app's id: lower-case letters, digits and hyphens, starting with a letter, at most 63 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct AppId(String);
 
@@ -205,6 +207,7 @@ impl fmt::Display for AppId {
 
 /// What serves an app: `rest` (the manifest says everything), the name of a folder in `providers/`, or a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum Component {
     /// The component that serves every purely declarative app.
@@ -251,6 +254,7 @@ impl From<Component> for String {
 
 /// Where to read more about the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Links {
     /// The app's home page.
@@ -269,10 +273,12 @@ pub struct Links {
 
 /// What an app needs of its host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Requires {
     /// Versions of Keyport that can serve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub host: Option<semver::VersionReq>,
     /// Rights beyond the usual, each with its reason; the operator must grant them.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -281,6 +287,7 @@ pub struct Requires {
 
 /// A right beyond the usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Grant {
     /// The component sees credentials in the clear.

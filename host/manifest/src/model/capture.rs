@@ -11,6 +11,7 @@ use crate::path::JsonPath;
 /// One value kept of a token answer, a session step or a callback; `capture.<id>` in templates. It has exactly one source:
 /// `path`, `callback`, `header`, `cookie` or `claim`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// Where it is in the answer's body (seen from the top).
@@ -48,6 +49,7 @@ pub struct Capture {
 
 /// What a refresh does to a captured value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnRefresh {
     /// It is read again; a refresh whose answer lacks it is refused if it is required.

@@ -37,6 +37,7 @@ impl Default for StatusSet {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum StatusText {
     Code(u16),
@@ -167,6 +168,7 @@ impl<'de> Deserialize<'de> for Condition {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ConditionFull {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,12 +264,17 @@ impl Condition {
 
 /// The explicit rule of success.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OkRule {
     /// Codes of success; 2xx if not said.
     #[serde(default)]
     pub status: StatusSet,
     /// What the body or headers must say; all of them.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::schema::OneOrMany<Condition>")
+    )]
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub body: Vec<Condition>,
 }
@@ -282,12 +289,17 @@ impl OkRule {
 
 /// What an answer that is no success means. The first rule that fits decides; usual meanings of status codes follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FailureRule {
     /// Codes; any if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusSet>,
     /// What the body or headers must say; all of them.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::schema::OneOrMany<Condition>")
+    )]
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub body: Vec<Condition>,
     /// What it means.

@@ -12,6 +12,7 @@ use crate::template::Template;
 
 /// One step of discovery: a request, which item of the answer is meant, and what is kept of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Discovery {
     /// Name of the step: lower-case letters, digits, underscores.
@@ -43,6 +44,7 @@ pub struct Discovery {
 
 /// How one item of a list is chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Pick {
     /// The person chooses; a list of one is taken without asking.

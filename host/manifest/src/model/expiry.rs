@@ -11,6 +11,7 @@ use crate::path::JsonPath;
 /// Where the end of a token comes from. Written as one of `{in: PATH, unit}`, `{at: PATH, unit}`, `{jwt: access_token}`,
 /// `{fixed: SECONDS}` or `{never: REASON}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "ExpiryText", into = "ExpiryText")]
 pub enum Expiry {
     /// A time from now, as a number or text.
@@ -37,6 +38,7 @@ pub enum Expiry {
 
 /// What a relative time counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SpanUnit {
     /// Seconds.
@@ -50,6 +52,7 @@ pub enum SpanUnit {
 
 /// How a moment is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MomentUnit {
     /// Seconds since 1970.
@@ -62,23 +65,31 @@ pub enum MomentUnit {
 }
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ExpiryText {
+    /// Where the answer says how long the token lives.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     span: Option<JsonPath>,
+    /// Where the answer says when the token ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<JsonPath>,
+    /// The token whose `exp` claim says when it ends: `access_token`, `id_token`, or a capture of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jwt: Option<String>,
+    /// Seconds that each token lives, known from the app's documentation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fixed: Option<u64>,
+    /// Why the token never ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     never: Option<String>,
+    /// What the value counts: seconds if not said.
     #[serde(default, skip_serializing_if = "is_default")]
     unit: Option<Unit>,
 }
 
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum Unit {
     Seconds,

@@ -16,6 +16,7 @@ const MAX_FILE: usize = 64 * 1024;
 
 /// One value that a connection asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Name in templates: lower-case letters, digits, underscores.
@@ -78,6 +79,7 @@ pub struct Field {
 
 /// Shows a field while another one has a certain value. Written as `{field, equals}` or `{field, in: [..]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "ShownWhenText", into = "ShownWhenText")]
 pub struct ShownWhen {
     /// Id of the other field.
@@ -87,17 +89,22 @@ pub struct ShownWhen {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ShownWhenText {
+    /// The field whose value decides.
     field: String,
+    /// The value at which this field is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     equals: Option<Scalar>,
+    /// The values at which this field is asked for.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     values: Option<Vec<Scalar>>,
 }
 
 /// Stored values are texts; YAML reads `true` and `1` as something else.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum Scalar {
     Text(String),
@@ -149,6 +156,7 @@ impl From<ShownWhen> for ShownWhenText {
 
 /// A value that may be given as a file; it is stored as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FileRule {
     /// Endings of the file's name that the form offers: `.pem`, `.p8`.
@@ -177,6 +185,7 @@ enum ChoiceText {
 }
 
 #[derive(Serialize, Deserialize, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ChoiceFull {
     value: String,

@@ -10,6 +10,7 @@ use crate::template::is_label;
 
 /// Kinds of value. `dns-label`, `host` and `origin` are host-safe: they may stand in a URL's host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Any text.

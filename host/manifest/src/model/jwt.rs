@@ -11,6 +11,7 @@ use crate::template::Template;
 
 /// A JWT to be signed by the host. `iat` and `exp` are added to the claims unless `without` names them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
     /// How it is signed.
@@ -79,6 +80,7 @@ impl Jwt {
 
 /// Signature algorithms (RFC 7518, part 3; RFC 8037 for EdDSA).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum JwtAlg {
     /// HMAC with SHA-256.
     #[serde(rename = "HS256")]
@@ -131,6 +133,7 @@ impl JwtAlg {
 
 /// How a key is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeyFormat {
     /// A PEM block (RFC 7468): `-----BEGIN PRIVATE KEY-----`.
@@ -145,6 +148,7 @@ pub enum KeyFormat {
 
 /// The digest of a key's fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fingerprint {
     /// SHA-256.
@@ -153,6 +157,7 @@ pub enum Fingerprint {
 
 /// A claim that the host adds by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsualClaim {
     /// When it was signed.

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 /// What is done to the stored values of connections that an older version of this manifest made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Migration {
     /// Which versions it is for, as a requirement on semantic versions: `<2.0.0`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub from: semver::VersionReq,
     /// Fields that have a new id: old id, then new id.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]

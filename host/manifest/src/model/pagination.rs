@@ -7,6 +7,7 @@ use crate::path::JsonPath;
 
 /// How the pages of an answer are followed. All pages are joined into one list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pagination {
     /// The list of one page.
@@ -26,6 +27,7 @@ pub struct Pagination {
 
 /// The size of a page, as a query parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PageSize {
     /// Name of the query parameter: `limit`, `per_page`.
@@ -37,6 +39,7 @@ pub struct PageSize {
 /// Where the next page is. Written as one of: `{cursor: path, query: name}` (or `body: name`), `{link_header: true}`,
 /// `{url: path}`, `{page: name, start: 1}`, `{offset: name}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "NextText", into = "NextText")]
 pub enum NextPage {
     /// A cursor in the answer, sent back in the next request; the last page has none.
@@ -74,22 +77,31 @@ pub enum CursorPlace {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct NextText {
+    /// Where the answer holds the cursor of the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<JsonPath>,
+    /// The query parameter that takes the cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    /// The member of the body that takes the cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// The next page is in the `Link` header (RFC 8288).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     link_header: Option<bool>,
+    /// Where the answer holds the address of the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<JsonPath>,
+    /// The query parameter that takes the number of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
+    /// The number of the first page; 1 if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start: Option<u32>,
+    /// The query parameter that takes how many items were seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     offset: Option<String>,
 }

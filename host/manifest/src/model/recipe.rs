@@ -13,6 +13,7 @@ use crate::template::{RenderError, Slot, Template, hex, hmac_sha256};
 
 /// A value that the host computes from secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Recipe {
     /// HMAC-SHA256 (RFC 2104, FIPS 180-4).
@@ -48,6 +49,7 @@ fn args_message() -> Template {
 
 /// How bytes become text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// Lower-case hexadecimal.
@@ -73,6 +75,7 @@ impl Encoding {
 
 /// A secret that a component may place by handle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Handle {
     /// The secret.
@@ -84,6 +87,7 @@ pub struct Handle {
 /// Where a placeholder may go: `{header: NAME}` or `{query: NAME}`. The whole value of the header or parameter may hold
 /// other text around it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SecretSlot {
     /// A request header, by name in any case.

@@ -11,6 +11,7 @@ use crate::template::{RenderError, Slot, Template, TemplateError, percent};
 
 /// HTTP methods that manifests may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// GET.
@@ -51,6 +52,7 @@ impl Method {
 
 /// A request: used by test calls, actions, triggers and revocation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RequestSpec {
     /// GET if not said.
@@ -77,6 +79,7 @@ pub struct RequestSpec {
 
 /// A body: `{json: tree}`, `{form: {name: template}}` or `{text: template}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BodySpec {
     /// A tree whose texts are templates.

@@ -26,6 +26,7 @@ pub enum Test {
 
 /// A test call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TestCall {
     /// The request; it must only read.
@@ -44,6 +45,7 @@ pub struct TestCall {
 
 /// Whose connection it is; templates over `body`, `headers`, `fields` and `capture`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountRule {
     /// An id that never changes: it tells a reconnect from another account.
@@ -56,18 +58,21 @@ pub struct AccountRule {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CodeTest {
     code: bool,
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct NoTest {
     none: String,
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct AnyTest {
     any_of: Vec<TestCall>,

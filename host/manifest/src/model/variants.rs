@@ -15,6 +15,7 @@ pub const VARIANT_FIELD: &str = "variant";
 
 /// One choice of constants, asked for in the form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "VariantsText", into = "VariantsText")]
 pub struct Variants {
     /// What the choice is called in the form: `Environment`, `Region`.
@@ -30,6 +31,7 @@ pub struct Variants {
 
 /// One of the choices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// What people see: `Sandbox`.
@@ -40,13 +42,18 @@ pub struct Variant {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct VariantsText {
+    /// What people call the choice: `Environment`, `Region`.
     label: String,
+    /// How to choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     help: Option<String>,
+    /// The variant that is taken if nobody chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<String>,
+    /// The variants by id; each has the same values.
     choices: IndexMap<String, Variant>,
 }
 

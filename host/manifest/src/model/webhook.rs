@@ -11,6 +11,7 @@ use crate::template::Template;
 /// How a webhook call is known to be the app's. Written as `{type: hmac_sha256, key, header, …}`,
 /// `{type: token, header, value}` or `{none: reason}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "VerifyText", into = "VerifyText")]
 pub enum WebhookVerify {
     /// The body is signed with HMAC.
@@ -64,6 +65,7 @@ pub enum HmacHash {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum VerifyType {
     HmacSha1,
@@ -73,28 +75,40 @@ enum VerifyType {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct VerifyText {
+    /// How deliveries are proven.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<VerifyType>,
+    /// The key; may read secrets and `webhook.secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Template>,
+    /// The header that carries the signature or the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     header: Option<String>,
+    /// What is signed; the body if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<Template>,
+    /// What stands before the signature: `sha256=`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
+    /// The signature, where it is a part of the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature: Option<Template>,
+    /// How the signature is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
+    /// When it was signed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp: Option<Template>,
+    /// Seconds by which that may differ from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tolerance: Option<u32>,
+    /// The token that the header must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<Template>,
+    /// Why deliveries cannot be proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     none: Option<String>,
 }
@@ -201,6 +215,7 @@ impl WebhookVerify {
 
 /// A handshake: a call that carries no event and wants a certain answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Challenge {
     /// How such a call is told from an event; over its headers and its body, or the query's parameters if it has no body.

@@ -14,6 +14,7 @@ const MAX_TEXT: usize = 250;
 
 /// What a failure means, so that the host can act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Means {
     /// Only the person can mend it, by signing in again.
@@ -73,6 +74,7 @@ impl Failure {
 
 /// Whose connection it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Account {
     /// An id that never changes, unique within the app.
     pub id: String,

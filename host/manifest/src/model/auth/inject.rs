@@ -8,6 +8,7 @@ use crate::template::Template;
 
 /// Where a credential goes. Written as `{header: NAME, value}`, `{query: NAME, value}` or `{body: NAME, value}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "InjectText", into = "InjectText")]
 pub struct Inject {
     /// Header, query or body.
@@ -32,15 +33,21 @@ pub enum Place {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct InjectText {
+    /// The header that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     header: Option<String>,
+    /// The query parameter that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    /// The member of the JSON or form body that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// What is put there; may read secrets.
     value: Template,
+    /// Which credential it is part of; `api.hosts` says which hosts get which.
     #[serde(default, skip_serializing_if = "is_default")]
     credential: CredentialRef,
 }

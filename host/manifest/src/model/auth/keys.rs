@@ -8,6 +8,7 @@ use crate::template::Template;
 
 /// One or more pasted keys and where they go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// What people call this way.
@@ -27,6 +28,7 @@ pub struct ApiKey {
 
 /// HTTP Basic with a name and a password made of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Basic {
     /// What people call this way.
@@ -50,6 +52,7 @@ pub struct Basic {
 
 /// A pasted token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bearer {
     /// What people call this way.

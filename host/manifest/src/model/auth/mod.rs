@@ -39,6 +39,7 @@ pub use signed::{AssumeRole, AwsSigv4, Hmac, HmacAlgorithm, JwtAuth, Wsse};
 
 /// One way to sign in, by `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AuthMethod {
     /// OAuth 2.0.

@@ -8,6 +8,7 @@ use crate::template::Template;
 
 /// Sign-in with a client certificate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mtls {
     /// What people call this way.

@@ -6,6 +6,7 @@ use crate::model::{Field, Test};
 
 /// Nothing to sign in with. A connection then only holds what the app asks for, such as a region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoAuth {
     /// What people call this way.

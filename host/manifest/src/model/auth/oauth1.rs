@@ -8,6 +8,7 @@ use crate::template::Template;
 
 /// Sign-in by OAuth 1.0a; the host signs each request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Oauth1 {
     /// What people call this way.
@@ -64,6 +65,7 @@ pub struct Oauth1 {
 
 /// How an OAuth 1.0a token is got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Oauth1Grant {
     /// The person agrees on the app's own page.
@@ -75,6 +77,7 @@ pub enum Oauth1Grant {
 
 /// How OAuth 1.0a requests are signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Oauth1Signature {
     /// HMAC with SHA-1.
     #[default]
@@ -93,6 +96,7 @@ pub enum Oauth1Signature {
 
 /// Where an OAuth 1.0a signature goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Oauth1Place {
     /// The Authorization header.

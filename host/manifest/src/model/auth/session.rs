@@ -11,6 +11,7 @@ use crate::model::{Capture, Expiry, FailureRule, Field, OkRule, RequestSpec, Tes
 
 /// Sign-in by the app's own log-in requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// What people call this way.
@@ -39,6 +40,7 @@ pub struct Session {
 
 /// One request of a sign-in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionStep {
     /// The request: a path under the API, or an absolute URL.
@@ -68,6 +70,7 @@ pub enum Logout {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct NoneBecause {
     none: String,

@@ -10,6 +10,7 @@ use crate::template::Template;
 
 /// Sign-in with a JWT that the host signs; it is the token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JwtAuth {
     /// What people call this way.
@@ -32,6 +33,7 @@ pub struct JwtAuth {
 
 /// Sign-in to AWS and what is compatible with it: each request carries a Signature Version 4.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AwsSigv4 {
     /// What people call this way.
@@ -63,6 +65,7 @@ pub struct AwsSigv4 {
 
 /// A role to take on (AWS STS, AssumeRole).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AssumeRole {
     /// The role's ARN.
@@ -88,6 +91,7 @@ fn is_one_hour(seconds: &u32) -> bool {
 
 /// Sign-in with a key that signs each request (RFC 2104).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Hmac {
     /// What people call this way.
@@ -129,6 +133,7 @@ fn is_text(format: &KeyFormat) -> bool {
 
 /// Hash functions of HMAC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HmacAlgorithm {
     /// SHA-1; only where the app takes nothing better.
@@ -142,6 +147,7 @@ pub enum HmacAlgorithm {
 
 /// Sign-in with a WS-Security user name token: a nonce, a time and a digest in a header of each request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Wsse {
     /// What people call this way.

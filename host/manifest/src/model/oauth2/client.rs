@@ -7,6 +7,7 @@ use crate::template::Template;
 
 /// PKCE: written as `s256`, `{off: reason}` or `{plain: reason}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Pkce {
     /// S256.
@@ -20,6 +21,7 @@ pub enum Pkce {
 
 /// How the client proves itself at the token endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
     /// `client_id` and `client_secret` in the body.
@@ -41,6 +43,7 @@ pub enum ClientAuth {
 
 /// Whose OAuth client is used. The operator's secret only ever goes to origins that the configuration pins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientSource {
     /// Whether the operator's client may be used.
@@ -62,6 +65,7 @@ impl Default for ClientSource {
 
 /// The owner's own OAuth client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwnerClient {
     /// Its id.

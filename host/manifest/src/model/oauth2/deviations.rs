@@ -13,6 +13,7 @@ use crate::template::Template;
 
 /// Which grant of OAuth 2.0 is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Oauth2Grant {
     /// The person agrees on the app's own page (RFC 6749, 4.1).
@@ -28,6 +29,7 @@ pub enum Oauth2Grant {
 
 /// Where endpoints are found out from, instead of being written down: `{issuer: T}` or `{resource: T}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Discover {
     /// Metadata of an authorization server (RFC 8414, OpenID Connect Discovery).
@@ -38,6 +40,7 @@ pub enum Discover {
 
 /// The method of token requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TokenMethod {
     /// POST, as RFC 6749 wants it.
@@ -49,6 +52,7 @@ pub enum TokenMethod {
 
 /// How token requests are written: `form`, `json`, `query` or `{xml: T}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenBody {
     /// `application/x-www-form-urlencoded`.
@@ -64,6 +68,7 @@ pub enum TokenBody {
 
 /// Parameters of OAuth requests under other names, or left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ParamRules {
     /// From the usual name to the app's: `client_id: client_key`.
@@ -76,6 +81,7 @@ pub struct ParamRules {
 
 /// How the authorization URL is written, where the app is particular about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizeRules {
     /// What follows `#`.
@@ -98,6 +104,7 @@ pub struct AuthorizeRules {
 
 /// What the app calls things when it sends the person back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CallbackRules {
     /// The parameter with the code; `code` if not said.
@@ -124,6 +131,7 @@ impl CallbackRules {
 
 /// How a callback's signature is checked, by `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CallbackVerify {
     /// HMAC-SHA256 over the other parameters.
@@ -152,6 +160,7 @@ pub enum CallbackVerify {
 
 /// What of a callback is signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SignedPart {
     /// Every other parameter, sorted by name, as `a=1&b=2`.
@@ -163,6 +172,7 @@ pub enum SignedPart {
 
 /// One further exchange right after the tokens came: a short-lived token for a long-lived one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     /// Where the token is exchanged.

@@ -26,6 +26,7 @@ pub use scopes::{ExtraScopes, Scopes};
 
 /// Sign-in by OAuth 2.0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Oauth2 {
     /// What people call this way.

@@ -8,6 +8,7 @@ use crate::template::Template;
 
 /// How tokens are renewed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// Whether a refresh answers with a new refresh token.
@@ -29,6 +30,7 @@ pub struct Refresh {
 
 /// What a token is renewed with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshBy {
     /// The refresh token (RFC 6749, 6).
@@ -42,6 +44,7 @@ pub enum RefreshBy {
 
 /// Whether a refresh answers with a new refresh token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rotates {
     /// Each time; the old one is dead then.
@@ -55,6 +58,7 @@ pub enum Rotates {
 
 /// An answer that means that the grant is dead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RefusalRule {
     /// Codes; any if not said.
@@ -85,12 +89,14 @@ pub enum Revoke {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RevokeUrl {
     url: Template,
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct NoneBecause {
     none: String,

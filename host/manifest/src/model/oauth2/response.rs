@@ -10,12 +10,17 @@ use crate::path::JsonPath;
 
 /// How token answers are read. Without any of this, RFC 6749 is expected, and what servers commonly get wrong is forgiven.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenResponse {
     /// How the body is written; found out from the body if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode: Option<Decode>,
     /// When an answer is a success, where the status alone does not tell.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::schema::OneOrMany<Condition>")
+    )]
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub ok: Vec<Condition>,
     /// Where the tokens are, if not at the top.
@@ -46,6 +51,7 @@ pub struct TokenResponse {
 
 /// Where the values of a token answer are, seen from its root.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenFields {
     /// The access token.
@@ -64,6 +70,7 @@ pub struct TokenFields {
 
 /// A further token of the same answer, such as a person's own beside the app's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SecondToken {
     /// Where it is, seen from the top of the answer.

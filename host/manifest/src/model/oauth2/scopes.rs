@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scopes {
     /// Always asked for.
@@ -25,6 +26,7 @@ pub struct Scopes {
 
 /// Scopes that go into a parameter of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExtraScopes {
     /// Name of the parameter.
