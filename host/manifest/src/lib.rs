@@ -49,9 +49,10 @@ pub use model::*;
 pub use path::JsonPath;
 pub use resolve::{Endpoints, ResolveError, ResolvedApi};
 pub use rules::{
-    Account, Captures, Discovered, DiscoveryChoice, Failure, Means, NextStep, PollPage, Progress,
-    TokenAnswer, TokenError, action_result, discovered, failure_for, first_page, judge, judge_call,
-    next_page, page_items, poll_page, refused_by_all, token_answer,
+    Account, Captures, Discovered, DiscoveryChoice, Failure, Lifetime, Means, NextStep, PollPage,
+    Progress, TokenAnswer, TokenError, action_result, discovered, failure_for, first_page, judge,
+    judge_call, lifetime, next_page, page_items, poll_page, refresh_answer, refused_by_all,
+    token_answer,
 };
 pub use scope::Scope;
 pub use secret::SecretText;

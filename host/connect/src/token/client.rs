@@ -19,7 +19,7 @@ use keyport_egress::{Body, Pass, Purpose};
 use keyport_manifest::rules::TokenErrorKind;
 use keyport_manifest::{
     AllowedHosts, ClientAuth, HostPattern, Oauth2, PlainResponse, Scope, Slot, Template,
-    TokenAnswer, TokenBody, token_answer,
+    TokenAnswer, TokenBody, refresh_answer, token_answer,
 };
 use keyport_vault::Owner;
 use oauth2::basic::BasicClient;
@@ -75,6 +75,8 @@ pub(crate) struct TokenClient<'a> {
     pub(crate) params: Vec<(String, String)>,
     /// Further headers.
     pub(crate) headers: Vec<(String, String)>,
+    /// Whether this renews a token: captures that are missing then stay as they were.
+    pub(crate) refresh: bool,
 }
 
 /// What came back on the side of what the `oauth2` crate reads.
@@ -185,8 +187,13 @@ impl TokenClient<'_> {
 
     /// The HTTP client in the crate's slot for a token request.
     async fn carry(&self, request: HttpRequest, side: &Side) -> Result<HttpResponse, NoAnswer> {
+        let read = if self.refresh {
+            refresh_answer
+        } else {
+            token_answer
+        };
         let result = self.send(request).await.and_then(|response| {
-            token_answer(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(
+            read(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(
                 |error| match error.kind {
                     TokenErrorKind::Refused => TokenFailure::Refused { code: error.error },
                     TokenErrorKind::Misconfigured => {

@@ -87,6 +87,7 @@ impl Engine {
             keys: &flow.client,
             params: params(&flow.oauth.token_params, &known, Slot::Raw)?,
             headers: params(&flow.oauth.token_headers, &known, Slot::Header)?,
+            refresh: false,
         };
         let basic = client
             .basic()

@@ -304,6 +304,7 @@ impl Engine {
             keys: &keys,
             params: params(&oauth.refresh_params, &known, Slot::Raw)?,
             headers,
+            refresh: true,
         };
         let token_url = TokenUrl::new(endpoints.refresh).map_err(|_| broken("bad_token_url"))?;
         let basic = client.basic().set_token_uri(token_url);

@@ -112,6 +112,7 @@ impl Engine {
             keys,
             params: Vec::new(),
             headers: Vec::new(),
+            refresh: false,
         };
         let basic = client
             .basic()

@@ -10,11 +10,13 @@
 //! | [`action_result`] | what did the action yield? |
 //! | [`poll_page`] | which events are new, and where to go on? |
 //! | [`outgoing`] | how are the requests of a sign-in written? |
-//! | [`token_answer`] | what tokens does this answer carry, or why none? |
+//! | [`token_answer`], [`refresh_answer`] | what tokens does this answer carry, or why none? |
+//! | [`lifetime`] | when does a token end? |
 //!
 //! Nothing here repeats an answer's body to a person: what is said comes from the manifest or from a fixed list.
 
 mod discovery;
+mod expiry;
 pub mod outgoing;
 mod pages;
 mod poll;
@@ -22,9 +24,10 @@ mod token;
 mod verdict;
 
 pub use discovery::{Captures, Discovered, DiscoveryChoice, discovered};
+pub use expiry::{Lifetime, lifetime};
 pub use pages::{NextStep, Progress, first_page, next_page, page_items};
 pub use poll::{PollPage, poll_page};
-pub use token::{TokenAnswer, TokenError, TokenErrorKind, TokenJson, token_answer};
+pub use token::{TokenAnswer, TokenError, TokenErrorKind, TokenJson, refresh_answer, token_answer};
 pub use verdict::{
     Account, Failure, Means, action_result, failure_for, judge, judge_call, refused_by_all,
 };

@@ -584,3 +584,148 @@ fn expiry_is_a_time_from_now() {
     .unwrap();
     assert_eq!(tokens.expires_at, Some(1_060));
 }
+
+fn id_token(claims: &Value) -> String {
+    use base64::Engine as _;
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string());
+    format!("e30.{payload}.c2ln")
+}
+
+#[test]
+fn captures_are_read_from_the_body_a_header_a_cookie_or_a_claim() {
+    let mut response = answer(
+        200,
+        &json!({"access_token": "at", "team": {"id": 7}, "id_token": id_token(&json!({"sub": "u1", "n": 5, "list": []}))}),
+    );
+    response.headers.extend([
+        ("X-Tenant".to_owned(), " acme ".to_owned()),
+        ("Set-Cookie".to_owned(), "sid=old; Path=/".to_owned()),
+        ("set-cookie".to_owned(), "sid=\"new\"; HttpOnly".to_owned()),
+    ]);
+    for (source, wanted) in [
+        (json!({"path": "$.team.id"}), Some("7")),
+        (json!({"path": "$.team.name"}), None),
+        (json!({"header": "x-tenant"}), Some("acme")),
+        (json!({"header": "X-Absent"}), None),
+        (json!({"cookie": "sid"}), Some("new")),
+        (json!({"cookie": "SID"}), None),
+        (json!({"claim": "sub"}), Some("u1")),
+        (json!({"claim": "n"}), Some("5")),
+        (json!({"claim": "list"}), None),
+        (json!({"claim": "absent"}), None),
+    ] {
+        let mut capture = source.clone();
+        capture["public"] = json!(true);
+        let oauth = oauth(json!({"capture": {"it": capture}}));
+        let read = token_answer(&oauth, &response, 0);
+        match (read, wanted) {
+            (Ok(read), Some(wanted)) => {
+                assert_eq!(
+                    read.public_captures.get("it").map(String::as_str),
+                    Some(wanted),
+                    "{source}"
+                );
+            }
+            (Err(e), None) => assert_eq!(e.error, "capture_missing", "{source}"),
+            (Ok(_), None) => panic!("{source}: something was captured"),
+            (Err(e), Some(_)) => panic!("{source}: {e}"),
+        }
+    }
+}
+
+#[test]
+fn a_refresh_takes_captures_again_keeps_them_or_insists() {
+    let with = answer(200, &json!({"access_token": "at", "where": "b"}));
+    let without = answer(200, &json!({"access_token": "at"}));
+    for (policy, on_with, on_without) in [
+        (json!(null), Ok(Some("b")), Ok(None)),
+        (json!("again"), Ok(Some("b")), Err("capture_missing")),
+        (json!("keep"), Ok(None), Ok(None)),
+    ] {
+        let mut capture = json!({"path": "$.where", "public": true});
+        if !policy.is_null() {
+            capture["on_refresh"] = policy.clone();
+        }
+        let oauth = oauth(json!({"capture": {"it": capture}}));
+        for (response, wanted) in [(&with, on_with), (&without, on_without)] {
+            let read = refresh_answer(&oauth, response, 0);
+            let got = match &read {
+                Ok(read) => Ok(read.public_captures.get("it").map(String::as_str)),
+                Err(e) => Err(e.error.as_str()),
+            };
+            assert_eq!(got, wanted, "{policy}");
+        }
+        assert!(
+            token_answer(&oauth, &without, 0).is_err(),
+            "{policy}: the first answer has it"
+        );
+    }
+}
+
+#[test]
+fn the_declared_expiry_decides_and_the_default_stands_in() {
+    for (config, body, wanted) in [
+        (
+            json!({"expiry": {"in": "$.ms", "unit": "milliseconds"}}),
+            json!({"ms": 60000}),
+            Some(60),
+        ),
+        (
+            json!({"expiry": {"at": "$.end"}, "default_ttl": 9}),
+            json!({"end": "1090"}),
+            Some(90),
+        ),
+        (
+            json!({"expiry": {"at": "$.end"}, "default_ttl": 9}),
+            json!({"end": 999}),
+            Some(9),
+        ),
+        (
+            json!({"expiry": {"jwt": "id_token"}}),
+            json!({"id_token": id_token(&json!({"exp": 1030}))}),
+            Some(30),
+        ),
+        (
+            json!({"expiry": {"fixed": 7200}}),
+            json!({"expires_in": 1}),
+            Some(7200),
+        ),
+        (
+            json!({"expiry": {"never": "keys live on"}, "default_ttl": 9}),
+            json!({"expires_in": 1}),
+            None,
+        ),
+        (
+            json!({"root": "$.data", "expiry": {"in": "$.left", "unit": "minutes"}}),
+            json!({"data": {"access_token": "at", "left": "2"}}),
+            Some(120),
+        ),
+    ] {
+        let mut body = body;
+        if body.get("data").is_none() {
+            body["access_token"] = json!("at");
+        }
+        let oauth = oauth(json!({"response": config}));
+        let read = token_answer(&oauth, &answer(200, &body), 1000).map_err(|e| e.error);
+        let read = read.unwrap_or_else(|e| panic!("{body}: {e}"));
+        assert_eq!(read.expires_in, wanted, "{body}");
+        assert_eq!(read.expires_at, wanted.map(|s| 1000 + s as i64), "{body}");
+    }
+}
+
+#[test]
+fn a_token_answer_in_xml_is_read_if_it_is_declared() {
+    let oauth = oauth(
+        json!({"response": {"decode": "xml", "root": "$.Access_Token",
+        "fields": {"access_token": "$.Token"}, "expiry": {"fixed": 60}}}),
+    );
+    let response = PlainResponse {
+        status: 200,
+        headers: Vec::new(),
+        body: b"<Access_Token><Token>at</Token></Access_Token>".to_vec(),
+    };
+    let read = token_answer(&oauth, &response, 0)
+        .map_err(|e| e.error)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(read.access_token.expose(), "at");
+}

@@ -10,9 +10,10 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use super::expiry::{Lifetime, claims, lifetime, seconds};
 use super::verdict::retry_after_ms;
 use crate::message::{Decode, PlainResponse, form_to_json};
-use crate::model::{Format, Oauth2};
+use crate::model::{Capture, CaptureSource, Format, Oauth2, OnRefresh};
 use crate::path::JsonPath;
 use crate::scope::wipe;
 use crate::secret::SecretText;
@@ -115,7 +116,7 @@ impl TokenError {
 }
 
 /// A parsed token answer; wiped when dropped.
-struct Wiped(Value);
+pub(super) struct Wiped(pub(super) Value);
 
 impl Drop for Wiped {
     fn drop(&mut self) {
@@ -123,7 +124,7 @@ impl Drop for Wiped {
     }
 }
 
-/// Reads the answer of a token endpoint: of a code exchange and of a refresh.
+/// Reads the answer of a token endpoint to a code exchange.
 ///
 /// Captures from the callback are the caller's: they are known before the exchange ([`crate::model::Capture::check`]).
 ///
@@ -134,7 +135,33 @@ pub fn token_answer(
     response: &PlainResponse,
     now_unix: i64,
 ) -> Result<TokenAnswer, TokenError> {
-    let reader = Reader { oauth, response };
+    read(oauth, response, now_unix, false)
+}
+
+/// Reads the answer of a token endpoint to a refresh. Captures follow their `on_refresh`: what is missing here and is not
+/// declared to come `again` stays as it was.
+///
+/// # Errors
+/// A typed refusal; see [`TokenError`].
+pub fn refresh_answer(
+    oauth: &Oauth2,
+    response: &PlainResponse,
+    now_unix: i64,
+) -> Result<TokenAnswer, TokenError> {
+    read(oauth, response, now_unix, true)
+}
+
+fn read(
+    oauth: &Oauth2,
+    response: &PlainResponse,
+    now_unix: i64,
+    refresh: bool,
+) -> Result<TokenAnswer, TokenError> {
+    let reader = Reader {
+        oauth,
+        response,
+        refresh,
+    };
     let Some(doc) = reader.document() else {
         return Err(reader.no_document());
     };
@@ -161,9 +188,21 @@ pub fn token_answer(
             return Err(reader.own("token_type_not_supported", TokenErrorKind::Misconfigured));
         }
     }
-    let expires_in = value_at(fields.expires_in.as_ref(), "expires_in", root)
-        .and_then(seconds)
-        .or(oauth.response.default_ttl);
+    let token = |name: &str| match name {
+        "access_token" => Some(access_token.clone()),
+        _ => text_at(None, name, root),
+    };
+    let said = match &oauth.response.expiry {
+        Some(expiry) => lifetime(expiry, root, token, now_unix),
+        None => value_at(fields.expires_in.as_ref(), "expires_in", root)
+            .and_then(seconds)
+            .map_or(Lifetime::Unknown, Lifetime::Seconds),
+    };
+    let expires_in = match said {
+        Lifetime::Seconds(seconds) => Some(seconds),
+        Lifetime::Endless => None,
+        Lifetime::Unknown => oauth.response.default_ttl,
+    };
     let scopes = value_at(fields.scope.as_ref(), "scope", root).and_then(|v| match v {
         Value::String(text) => Some(oauth.scopes.split(text)),
         Value::Array(items) => Some(
@@ -187,19 +226,27 @@ pub fn token_answer(
         public_captures: IndexMap::new(),
         secret_captures: IndexMap::new(),
     };
-    reader.captures(&doc.0, &mut answer)?;
+    let id_token = text_at(None, "id_token", root).or_else(|| text_at(None, "id_token", &doc.0));
+    let id_token = id_token.map(SecretText::new);
+    reader.captures(&doc.0, id_token.as_ref(), &mut answer)?;
     Ok(answer)
 }
 
 struct Reader<'a> {
     oauth: &'a Oauth2,
     response: &'a PlainResponse,
+    /// Whether the answer is one to a refresh.
+    refresh: bool,
 }
 
 impl Reader<'_> {
     /// The body as a JSON object: as declared, else found out from the body itself, for content types are often wrong.
     fn document(&self) -> Option<Wiped> {
         let declared = self.oauth.response.decode;
+        if declared == Some(Decode::Xml) {
+            let value = self.response.decoded(Decode::Xml);
+            return value.is_object().then_some(Wiped(value));
+        }
         if declared != Some(Decode::Form)
             && let Some(value) = self.response.json()
         {
@@ -303,11 +350,21 @@ impl Reader<'_> {
         }
     }
 
-    fn captures(&self, doc: &Value, answer: &mut TokenAnswer) -> Result<(), TokenError> {
+    fn captures(
+        &self,
+        doc: &Value,
+        id_token: Option<&SecretText>,
+        answer: &mut TokenAnswer,
+    ) -> Result<(), TokenError> {
         for (id, capture) in &self.oauth.capture {
-            let Some(path) = &capture.path else { continue };
-            let Some(text) = path.text(doc).filter(|t| !t.is_empty()) else {
-                if capture.required {
+            let keep = self.refresh && capture.on_refresh == Some(OnRefresh::Keep);
+            if keep || matches!(capture.source(), None | Some(CaptureSource::Callback(_))) {
+                continue;
+            }
+            let found = capture.read(self.response, doc, id_token.map(SecretText::expose));
+            let Some(text) = found else {
+                let needed = !self.refresh || capture.on_refresh == Some(OnRefresh::Again);
+                if capture.required && needed {
                     return Err(self.own("capture_missing", TokenErrorKind::Misconfigured));
                 }
                 continue;
@@ -327,7 +384,31 @@ impl Reader<'_> {
     }
 }
 
-impl crate::model::Capture {
+impl Capture {
+    /// The captured text as an answer has it, unchecked; `None` if the answer lacks it or it is empty. `body` is the decoded
+    /// body. A callback's parameters are not of an answer: they give `None`.
+    #[must_use]
+    pub fn read(
+        &self,
+        response: &PlainResponse,
+        body: &Value,
+        id_token: Option<&str>,
+    ) -> Option<String> {
+        let text = match self.source()? {
+            CaptureSource::Path(path) => path.text(body),
+            CaptureSource::Header(name) => response.header(name).map(|v| v.trim().to_owned()),
+            CaptureSource::Cookie(name) => cookie(response, name),
+            CaptureSource::Claim(name) => claims(id_token?).and_then(|c| match c.0.get(name)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(n) => Some(n.to_string()),
+                Value::Bool(b) => Some(b.to_string()),
+                Value::Null | Value::Array(_) | Value::Object(_) => None,
+            }),
+            CaptureSource::Callback(_) => None,
+        };
+        text.filter(|t| !t.is_empty())
+    }
+
     /// Checks a captured value against its declared format and suffixes, as a typed one would be: captured hosts are as
     /// foreign as typed ones. Control characters are refused.
     #[must_use]
@@ -354,23 +435,17 @@ fn text_at(path: Option<&JsonPath>, usual: &str, root: &Value) -> Option<String>
     value_at(path, usual, root)?.as_str().map(str::to_owned)
 }
 
-/// Seconds to live from a number, a decimal number or a text. Zero and less mean that the server does not know: taken as
-/// nothing, or every use would ask for a new token.
-fn seconds(value: &Value) -> Option<u64> {
-    let number = match value {
-        Value::Number(n) => n.as_f64()?,
-        Value::String(s) => s.trim().parse::<f64>().ok()?,
-        _ => return None,
-    };
-    // Ten years is longer than any token lives; beyond it the value is not seconds.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range was checked"
-    )]
-    (1.0..=315_360_000.0)
-        .contains(&number)
-        .then_some(number as u64)
+/// The value of a cookie that an answer sets (RFC 6265, 5.2), the last one of that name.
+fn cookie(response: &PlainResponse, name: &str) -> Option<String> {
+    response
+        .headers
+        .iter()
+        .rev()
+        .filter(|(header, _)| header.eq_ignore_ascii_case("set-cookie"))
+        .find_map(|(_, text)| {
+            let (cookie, value) = text.split(';').next()?.split_once('=')?;
+            (cookie.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
+        })
 }
 
 /// One line of bounded length without control characters.

@@ -11,9 +11,9 @@ use crate::template::Template;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// Whether a refresh answers with a new refresh token.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rotates: Rotates,
+    /// Whether a refresh answers with a new refresh token. Said wherever a refresh token is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotates: Option<Rotates>,
     /// Seconds before expiry at which a token is renewed; the host's own choice if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<u64>,
@@ -43,14 +43,13 @@ pub enum RefreshBy {
 }
 
 /// Whether a refresh answers with a new refresh token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rotates {
     /// Each time; the old one is dead then.
     Always,
     /// Now and then; what comes is kept.
-    #[default]
     Maybe,
     /// Never; the first one lives on.
     Never,

@@ -4,8 +4,9 @@
 //! manifest is within the API's hosts.
 
 use super::Checker;
+use super::signin::{self, Address};
 use crate::hosts::HostPattern;
-use crate::model::{Field, Format, RequestSpec, Revoke, Test};
+use crate::model::{Field, Format, RequestSpec, Test};
 use crate::resolve::{UrlPart, url_holes};
 use crate::template::{Ref, Template};
 use crate::yaml::places::{child, item};
@@ -29,25 +30,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
         if let Some(test) = auth.test() {
             absolute(c, &child(&path, "test"), test);
         }
-        let Some(oauth) = auth.oauth2() else { continue };
-        let at = |key: &str| child(&path, key);
-        for (key, t) in [
-            ("authorize_url", &oauth.authorize_url),
-            ("token_url", &oauth.token_url),
-            ("refresh_url", &oauth.refresh_url),
-            ("issuer", &oauth.issuer),
-        ] {
-            if let Some(t) = t {
-                url(c, &at(key), t);
+        for one in signin::uses(&path, auth) {
+            let under_api =
+                one.template.source().starts_with('/') && !one.template.source().starts_with("//");
+            match one.address {
+                Address::No => {}
+                // A request of the flow itself: any https host that the manifest names.
+                Address::PathOrWhole if under_api => {}
+                Address::Whole | Address::PathOrWhole => url(c, &one.path, &one.template),
             }
-        }
-        match &oauth.revoke {
-            Some(Revoke::Rfc7009 { url: t }) => url(c, &child(&at("revoke"), "url"), t),
-            // A flow's own request: any https host that the manifest names.
-            Some(Revoke::Request(r)) if !r.path.source().starts_with('/') => {
-                url(c, &child(&at("revoke"), "path"), &r.path);
-            }
-            _ => {}
         }
     }
     absolute(c, "test", &m.test);

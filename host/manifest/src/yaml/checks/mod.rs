@@ -16,6 +16,8 @@ mod operations;
 mod schema;
 mod schema_form;
 mod scopes;
+mod signin;
+mod support;
 mod templates;
 mod testcall;
 mod texts;
@@ -135,7 +137,7 @@ impl<'a> Checker<'a> {
         match r.root.as_str() {
             "fields" | "credentials" => self.field(&r.root, name, method).is_none_or(|f| f.secret),
             "capture" => self.capture(name, method).is_none_or(|c| !c.public),
-            "token" | "callback" => true,
+            "token" | "tokens" | "jwt" | "callback" => true,
             "app" => name != "client_id",
             _ => false,
         }
@@ -180,6 +182,7 @@ pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     schema_form::check(c);
     catalogue::check(c);
     webhooks::check(c);
+    support::check(c);
     if let Some(folder) = folder {
         logo::check(c, folder);
     }

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::Checker;
-use crate::model::{RequestSpec, Revoke, Test, TestCall, Trigger};
+use super::signin::{self, Captures};
+use crate::model::{AuthMethod, RequestSpec, Test, TestCall, Trigger};
 use crate::pattern::Pattern;
 use crate::template::{Ref, Template};
 use crate::yaml::places::{child, item};
@@ -17,13 +18,10 @@ struct Place<'m> {
     roots: &'static [&'static str],
     secrets: bool,
     methods: Vec<&'m str>,
-    /// Whether captures of the token answer exist yet.
-    captured: bool,
+    /// Which captures exist by then.
+    captures: Captures<'m>,
 }
 
-const FORM: &[&str] = &["fields", "credentials", "app"];
-const EXCHANGE: &[&str] = &["fields", "credentials", "app", "capture", "callback", "now"];
-const REFRESH: &[&str] = &["fields", "credentials", "app", "capture", "token", "now"];
 const INJECT: &[&str] = &["fields", "credentials", "capture", "token", "app", "now"];
 const API: &[&str] = &["fields", "credentials", "capture"];
 const REQUEST: &[&str] = &["fields", "credentials", "capture", "now"];
@@ -89,15 +87,6 @@ const HOOK: &[&str] = &[
     "headers",
     "now",
 ];
-const REVOKE: &[&str] = &[
-    "fields",
-    "credentials",
-    "capture",
-    "token",
-    "app",
-    "account",
-    "now",
-];
 const RECIPE: &[&str] = &[
     "fields",
     "credentials",
@@ -108,12 +97,18 @@ const RECIPE: &[&str] = &[
     "now",
 ];
 
-/// Names that `token`, `app` and `account` have.
+/// Names that groups of the host's own have.
 const KNOWN: &[(&str, &[&str])] = &[
     ("token", &["access_token", "refresh_token"]),
     ("app", &["client_id", "client_secret"]),
     ("account", &["id", "label"]),
     ("webhook", &["url", "secret"]),
+    ("jwt", &["token"]),
+    ("key", &["fingerprint"]),
+    (
+        "request",
+        &["method", "path", "query", "body", "body_sha256", "host"],
+    ),
 ];
 
 pub(super) fn check(c: &mut Checker<'_>) {
@@ -126,7 +121,7 @@ pub(super) fn check(c: &mut Checker<'_>) {
         roots,
         secrets,
         methods: methods.clone(),
-        captured: true,
+        captures: Captures::All,
     };
 
     walk.template(c, "api.base_url", &m.api.base_url, &all(API, false));
@@ -180,7 +175,7 @@ pub(super) fn check(c: &mut Checker<'_>) {
                 .copied()
                 .filter(|id| step.is_for(id))
                 .collect(),
-            captured: true,
+            captures: Captures::All,
         };
         walk.request(
             c,
@@ -226,106 +221,22 @@ struct Walk {
 
 impl Walk {
     fn method(&mut self, c: &mut Checker<'_>, method: &str) {
+        let manifest = c.manifest;
         let path = child("auth", method);
-        let Some(auth) = c.manifest.auth.get(method) else {
+        let Some(auth) = manifest.auth.get(method) else {
             return;
         };
-        let one = |roots, secrets, captured| Place {
-            roots,
-            secrets,
-            methods: vec![method],
-            captured,
-        };
-        let at = |key: &str| child(&path, key);
-        for (i, inject) in auth.injections().iter().enumerate() {
-            let path = match auth.kind() {
-                "oauth2" | "api_key" => child(&item(&at("inject"), i), "value"),
-                _ => path.clone(),
+        for one in signin::uses(&path, auth) {
+            let place = Place {
+                roots: one.roots,
+                secrets: one.secrets,
+                methods: vec![method],
+                captures: one.captures,
             };
-            self.template(c, &path, &inject.value, &one(INJECT, true, true));
+            self.template(c, &one.path, &one.template, &place);
         }
         if let Some(test) = auth.test() {
-            self.test(c, &at("test"), test, &[method]);
-        }
-        let Some(oauth) = auth.oauth2() else { return };
-        if let Some(t) = &oauth.authorize_url {
-            self.template(c, &at("authorize_url"), t, &one(FORM, false, false));
-        }
-        if let Some(t) = &oauth.issuer {
-            self.template(c, &at("issuer"), t, &one(FORM, false, false));
-        }
-        for (name, t) in &oauth.authorize_params {
-            self.template(
-                c,
-                &child(&at("authorize_params"), name),
-                t,
-                &one(FORM, false, false),
-            );
-        }
-        if let Some(t) = &oauth.token_url {
-            let place = one(&["fields", "credentials", "capture"], false, false);
-            self.template(c, &at("token_url"), t, &place);
-        }
-        if let Some(t) = &oauth.refresh_url {
-            self.template(c, &at("refresh_url"), t, &one(API, false, true));
-        }
-        for (name, t) in &oauth.token_params {
-            self.template(
-                c,
-                &child(&at("token_params"), name),
-                t,
-                &one(EXCHANGE, true, false),
-            );
-        }
-        for (name, t) in &oauth.token_headers {
-            self.template(
-                c,
-                &child(&at("token_headers"), name),
-                t,
-                &one(&["fields", "credentials", "app", "now"], true, false),
-            );
-        }
-        for (name, t) in &oauth.refresh_params {
-            self.template(
-                c,
-                &child(&at("refresh_params"), name),
-                t,
-                &one(REFRESH, true, true),
-            );
-        }
-        if let Some(owner) = &oauth.client.owner {
-            let path = child(&at("client"), "owner");
-            self.template(
-                c,
-                &child(&path, "id"),
-                &owner.id,
-                &one(&["fields", "credentials"], false, false),
-            );
-            if let Some(t) = &owner.secret {
-                self.template(
-                    c,
-                    &child(&path, "secret"),
-                    t,
-                    &one(&["fields", "credentials"], true, false),
-                );
-            }
-        }
-        match &oauth.revoke {
-            Some(Revoke::Rfc7009 { url }) => {
-                self.template(c, &child(&at("revoke"), "url"), url, &one(API, false, true))
-            }
-            Some(Revoke::Request(request)) => {
-                for (key, t) in request.templates() {
-                    let hidden = key.starts_with("headers.") || key.starts_with("body");
-                    self.template(
-                        c,
-                        &request_path(&at("revoke"), &key),
-                        t,
-                        &one(REVOKE, hidden, true),
-                    );
-                }
-            }
-            Some(Revoke::None { .. }) | None => {}
+            self.test(c, &child(&path, "test"), test, &[method]);
         }
     }
 
@@ -335,7 +246,7 @@ impl Walk {
             roots,
             secrets,
             methods: methods.to_vec(),
-            captured: true,
+            captures: Captures::All,
         };
         for (name, request, roots) in [
             ("subscribe", &t.subscribe, SUBSCRIBE),
@@ -401,7 +312,7 @@ impl Walk {
             roots,
             secrets: false,
             methods: methods.to_vec(),
-            captured: true,
+            captures: Captures::All,
         };
         self.request(c, &child(path, "request"), &call.request, &at(REQUEST));
         let path = child(path, "account");
@@ -549,24 +460,31 @@ impl Walk {
                 );
                 false
             }
-            "capture" => {
-                match c.capture(name, Some(method)) {
-                    None => {
-                        c.error(
-                            "V14",
-                            path,
-                            format!("the way to sign in `{method}` does not capture `{name}`"),
-                            Some(&format!("declare it under `auth.{method}.capture`")),
-                        );
-                        false
-                    }
-                    Some(capture) if !place.captured && capture.callback.is_none() => {
-                        c.error("V16", path, format!("`{r}` comes with the tokens and does not exist yet when this is used"), None);
-                        false
-                    }
-                    Some(_) => true,
+            "capture" => match c.capture(name, Some(method)) {
+                None => {
+                    c.error(
+                        "V14",
+                        path,
+                        format!("the way to sign in `{method}` does not capture `{name}`"),
+                        Some(&format!("declare it under `auth.{method}.capture`")),
+                    );
+                    false
                 }
-            }
+                Some(_) if !place.captures.has(name) => {
+                    let with = match place.captures {
+                        Captures::OfSteps(_) => "a later answer",
+                        Captures::All | Captures::OfCallback(_) => "the tokens",
+                    };
+                    c.error(
+                        "V16",
+                        path,
+                        format!("`{r}` comes with {with} and does not exist yet when this is used"),
+                        None,
+                    );
+                    false
+                }
+                Some(_) => true,
+            },
             "token"
                 if c.manifest
                     .auth
@@ -580,6 +498,38 @@ impl Walk {
                     Some("a pasted key is `credentials.<id>`"),
                 );
                 false
+            }
+            "tokens" => {
+                let also = c.manifest.auth.get(method).and_then(|m| m.oauth2());
+                let known = also.is_some_and(|o| o.response.also.contains_key(name));
+                if !known {
+                    c.error(
+                        "V14",
+                        path,
+                        format!("the way to sign in `{method}` has no second token `{name}`"),
+                        Some(&format!("declare it under `auth.{method}.response.also`")),
+                    );
+                }
+                known
+            }
+            "key" => {
+                let known = match c.manifest.auth.get(method) {
+                    Some(AuthMethod::Jwt(m)) => m.sign.fingerprint.is_some(),
+                    Some(AuthMethod::Oauth2(m)) => [&m.assertion, &m.client_assertion]
+                        .into_iter()
+                        .flatten()
+                        .any(|jwt| jwt.fingerprint.is_some()),
+                    _ => false,
+                };
+                if !known {
+                    c.error(
+                        "V14",
+                        path,
+                        "no fingerprint of the key is made here",
+                        Some("add `fingerprint: sha256` to the JWT"),
+                    );
+                }
+                known
             }
             _ => true,
         }
@@ -637,7 +587,7 @@ fn agreed(c: &mut Checker<'_>, path: &str, template: &Template, t: &Trigger) {
 }
 
 /// `query.page[size]` is one key below `query`, whatever it is made of.
-fn request_path(path: &str, key: &str) -> String {
+pub(super) fn request_path(path: &str, key: &str) -> String {
     match key.split_once('.') {
         Some((part @ ("query" | "headers"), name)) => child(&child(path, part), name),
         Some(("body", rest)) => match rest.split_once('.') {

@@ -1,13 +1,19 @@
 //! Ways to sign in.
 //!
-//! V34 each type has what it needs and nothing that fights the flow · V37 PKCE is off or plain only for a reason · V51 a grant can
+//! V34 each type has what it needs and nothing that fights the flow (`needs`, `kinds`) · V35, V36, V52, V53 how long things live
+//! and how they are renewed (`lifetime`) · V49 a capture has one source (`kinds`) · V54, V55, V56 the way back (`callback`) · V37 PKCE is off or plain only for a reason · V51 a grant can
 //! be ended, or it says why not · V57 headers have legal names, and no request sets what the host fills in.
+
+mod callback;
+mod kinds;
+mod lifetime;
+mod needs;
 
 use super::Checker;
 use super::identity::is_name;
 use crate::model::{
-    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Oauth2Grant, Pkce, Place,
-    RequestSpec, Revoke, SecretSlot,
+    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, RequestSpec,
+    Revoke, SecretSlot,
 };
 use crate::yaml::places::{child, item};
 
@@ -71,6 +77,10 @@ pub(super) fn check(c: &mut Checker<'_>) {
             | AuthMethod::Mtls(_)
             | AuthMethod::None(_) => {}
         }
+        needs::check(c, &path, method);
+        kinds::check(c, &path, method, auth);
+        lifetime::check(c, &path, method, auth);
+        callback::check(c, &path, method, auth);
         if auth.label().trim().is_empty() {
             c.error("V34", &child(&path, "label"), "the label is empty", None);
         }
@@ -165,24 +175,6 @@ fn basic(c: &mut Checker<'_>, path: &str, method: &str, b: &Basic) {
 
 fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     let at = |key: &str| child(path, key);
-    let discovered = o.discover.is_some();
-    for (missing, key, grants) in [
-        (
-            o.authorize_url.is_none() && o.grant == Oauth2Grant::AuthorizationCode,
-            "authorize_url",
-            "the person is sent there",
-        ),
-        (o.token_url.is_none(), "token_url", "tokens are got there"),
-    ] {
-        if missing && !discovered {
-            c.error(
-                "V34",
-                path,
-                format!("`{key}` is missing: {grants}"),
-                Some(&format!("add `{key}:`")),
-            );
-        }
-    }
     match &o.pkce {
         Pkce::S256 => {}
         Pkce::Off(reason) if reason.trim().chars().count() < MIN_REASON => {
@@ -218,8 +210,10 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     ] {
         for name in params.keys() {
             // The flow sends scopes on the authorization URL alone; some exchanges must repeat what was granted (BigCommerce).
-            let scope = key == "authorize_params" && *name == o.scopes.param;
-            if Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || scope {
+            let scope = key == "authorize_params"
+                && (*name == o.scopes.param || o.scopes.extra.iter().any(|e| e.param == *name));
+            let reserved = Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || scope;
+            if reserved && !callback::is_redirect(name) {
                 c.error(
                     "V34",
                     &child(&at(key), name),
@@ -239,14 +233,6 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
                 None,
             );
         }
-    }
-    if o.issuer_required && o.issuer.is_none() {
-        c.error(
-            "V34",
-            &at("issuer_required"),
-            "there is no `issuer` to compare with",
-            Some("add `issuer:`"),
-        );
     }
     if !o.client.operator && o.client.owner.is_none() {
         c.error(
@@ -271,16 +257,6 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
                 &item(&child(&at("scopes"), "default"), i),
                 format!("`{scope}` is not one scope"),
                 Some("write one scope per entry"),
-            );
-        }
-    }
-    for (id, capture) in &o.capture {
-        if capture.sources().len() != 1 {
-            c.error(
-                "V49",
-                &child(&at("capture"), id),
-                "a capture has exactly one source: `path`, `callback`, `header`, `cookie` or `claim`",
-                None,
             );
         }
     }
