@@ -1,4 +1,10 @@
 //! The authors' commands from outside: what they print and how they end, in every build of the binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may be blunt"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -193,8 +193,8 @@ impl TokenClient<'_> {
             token_answer
         };
         let result = self.send(request).await.and_then(|response| {
-            read(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(
-                |error| match error.kind {
+            read(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(|error| {
+                match error.kind {
                     TokenErrorKind::Refused => TokenFailure::Refused { code: error.error },
                     TokenErrorKind::Misconfigured => {
                         TokenFailure::Misconfigured { code: error.error }
@@ -205,8 +205,8 @@ impl TokenClient<'_> {
                         unseen: false,
                         retry_after_ms: error.retry_after_ms,
                     },
-                },
-            )
+                }
+            })
         });
         let json = match &result {
             Ok(answer) => Some(answer.to_json()),

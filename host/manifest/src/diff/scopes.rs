@@ -17,8 +17,8 @@ fn method(id: &str, old: &Oauth2, new: &Oauth2, changes: &mut Vec<Change>) {
     let missing = |from: &[String], among: &Oauth2, optional: bool| -> Vec<String> {
         from.iter()
             .filter(|s| {
-                !among.scopes.default.contains(s)
-                    && !(optional && among.scopes.optional.contains(s))
+                let known = among.scopes.default.contains(s);
+                !known && (!optional || !among.scopes.optional.contains(s))
             })
             .cloned()
             .collect()

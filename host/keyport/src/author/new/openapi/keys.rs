@@ -81,7 +81,7 @@ pub fn api_key(document: &Document, scheme_name: &str, scheme: &Value, about: &s
         (Said::known(name), None)
     };
     Part::Place(
-        field,
+        Box::new(field),
         Inject {
             query,
             name: place,

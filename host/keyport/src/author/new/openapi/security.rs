@@ -118,7 +118,7 @@ pub enum Part {
     /// A whole way to sign in.
     Method(Box<Method>),
     /// A field, where it goes, and what to check about it.
-    Place(Field, Inject, Option<String>),
+    Place(Box<Field>, Inject, Option<String>),
     /// Nothing, and why.
     Left(String),
 }
@@ -147,7 +147,7 @@ fn together(
                             && i.query == inject.query)
                 });
                 if !known {
-                    places.push((field, inject, todo));
+                    places.push((*field, inject, todo));
                 }
             }
             Part::Method(method) => match &mut whole {
