@@ -3,6 +3,8 @@
 //! The same functions that judge live answers are used ([`crate::rules`]), so a fixture that passes here is read the same
 //! way by the guest and the host. A mismatch is an error in the fixture's file; a missing kind of fixture is a warning.
 
+mod signin;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -26,8 +28,11 @@ struct Exchange {
     subject: Subject,
     #[serde(default)]
     given: Given,
+    /// Which step of a session, from 0.
+    step: Option<usize>,
     request: Option<Sent>,
-    response: Answer,
+    /// Missing of a callback alone.
+    response: Option<Answer>,
     expect: Map<String, Value>,
 }
 
@@ -41,7 +46,7 @@ enum Origin {
     Constructed,
 }
 
-/// What an exchange is about: `test`, `{test: METHOD}`, `{token: METHOD}`, `{action: NAME}`, `{trigger: NAME}`.
+/// What an exchange is about: `test`, or one of [`Of`].
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Subject {
@@ -62,6 +67,10 @@ enum PlainTest {
 enum Of {
     Test(String),
     Token(String),
+    Refresh(String),
+    Callback(String),
+    Session(String),
+    Discovery(String),
     Action(String),
     Trigger(String),
 }
@@ -75,6 +84,9 @@ struct Given {
     credentials: Map<String, Value>,
     #[serde(default)]
     capture: Map<String, Value>,
+    /// Parameters of a callback.
+    #[serde(default)]
+    query: Map<String, Value>,
     #[serde(default)]
     input: Option<Value>,
     #[serde(default)]
@@ -239,10 +251,28 @@ impl File<'_> {
 fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mut Seen) {
     let m = c.manifest;
     let scope = scope_of(&x.given);
-    let response = x.response.plain();
+    let is_callback = matches!(&x.subject, Subject::Of(Of::Callback(_)));
+    let response = match (&x.response, is_callback) {
+        (Some(answer), false) => answer.plain(),
+        (None, true) => PlainResponse::default(),
+        (None, false) => {
+            file.say(path, "the exchange has no `response`".to_owned());
+            return;
+        }
+        (Some(_), true) => {
+            file.say(
+                path,
+                "a callback is given as `query`; it has no response".to_owned(),
+            );
+            return;
+        }
+    };
     let known: &[&str] = match &x.subject {
         Subject::Plain(_) | Subject::Of(Of::Test(_)) => &["account", "means"],
-        Subject::Of(Of::Token(_)) => &["token", "token_error"],
+        Subject::Of(Of::Token(_) | Of::Refresh(_)) => &["token", "token_error"],
+        Subject::Of(Of::Callback(_)) => &["captures"],
+        Subject::Of(Of::Session(_)) => &["captures", "secret_captures", "expiry", "means"],
+        Subject::Of(Of::Discovery(_)) => &["captures", "item", "means"],
         Subject::Of(Of::Action(_)) => &["result", "means"],
         Subject::Of(Of::Trigger(_)) => &["events", "cursor", "more", "means"],
     };
@@ -271,6 +301,12 @@ fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mu
             }
             None => file.say(path, format!("there is no OAuth way to sign in `{id}`")),
         },
+        Subject::Of(Of::Refresh(id)) => signin::refresh(file, path, x, m, id, &response),
+        Subject::Of(Of::Callback(id)) => signin::callback(file, path, x, m, id),
+        Subject::Of(Of::Session(id)) => signin::session(file, path, x, m, id, &scope, &response),
+        Subject::Of(Of::Discovery(id)) => {
+            signin::discovery(file, path, x, m, id, &scope, &response);
+        }
         Subject::Of(Of::Action(id)) => match m.actions.get(id) {
             Some(action) => {
                 sent(file, path, x, action.request.as_ref(), &scope);
