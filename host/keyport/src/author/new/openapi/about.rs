@@ -55,6 +55,7 @@ pub fn name(document: &Document) -> String {
         .collect();
     let name = name
         .trim_matches(|c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.' | '/' | '_'))
+        .trim_end_matches("'s")
         .to_owned();
     let fits =
         (2..=MAX_NAME).contains(&name.chars().count()) && name.chars().any(char::is_alphabetic);
@@ -76,7 +77,11 @@ fn is_noise(word: &str) -> bool {
 
 /// The id: the provider's name with the service's, else the app's name.
 pub fn id(document: &Document, name: &str) -> String {
-    let service = document.text("/info/x-serviceName").and_then(app_id);
+    // `api`, or the provider's name once more, tells nothing apart.
+    let service = document
+        .text("/info/x-serviceName")
+        .filter(|s| !is_noise(s) && !s.contains('.'))
+        .and_then(app_id);
     let provider = provider(document).and_then(|p| app_id(&p));
     let id = match (provider, service) {
         (Some(provider), Some(service))

@@ -19,8 +19,9 @@ pub struct Variable {
 
 /// A variable as a server declares it.
 pub fn variable(variables: Option<&Value>, name: &str) -> Variable {
+    // A value that is a hole itself (`{accountName}`) says nothing.
     let text = |v: &Value| match v {
-        Value::String(t) => Some(t.clone()),
+        Value::String(t) => Some(t.clone()).filter(|t| !t.contains(['{', '}', '<', '>'])),
         Value::Number(n) => Some(n.to_string()),
         _ => None,
     };

@@ -54,7 +54,7 @@ pub fn base(document: &Document) -> Base {
         return blank();
     };
     let own = spelled_out(url);
-    let mut base = from_url(own.as_ref().unwrap_or(url), |name| {
+    let mut base = from_url(own.as_ref().unwrap_or(url), is_public, |name| {
         variable(*variables, name)
     });
     if base.known && is_trial(url, label) {
@@ -77,7 +77,7 @@ pub fn base(document: &Document) -> Base {
 
 /// A base URL that somebody typed; `{name}` is asked for.
 pub fn typed(url: &str) -> Base {
-    from_url(&secure(url), |_| Variable::default())
+    from_url(&secure(url), is_base, |_| Variable::default())
 }
 
 fn blank() -> Base {
@@ -144,7 +144,7 @@ fn secure(url: &str) -> String {
     }
 }
 
-/// Whether an address can be an API that everybody reaches: https, or a hole for the whole origin.
+/// Whether an address can be an API that everybody reaches: https, or a hole for the whole origin; not a mock.
 pub fn is_public(url: &str) -> bool {
     const MOCKS: &[&str] = &[
         "localhost",
@@ -155,6 +155,7 @@ pub fn is_public(url: &str) -> bool {
         "stoplight.io",
         "rapidapi.com",
         "apiary-mock.com",
+        "apiblueprint.org",
         "yourdomain.com",
         "your-domain.com",
     ];
@@ -167,24 +168,29 @@ pub fn is_public(url: &str) -> bool {
         ".invalid",
         ".lan",
     ];
+    let host = host_of(url.trim_start_matches("https://")).to_ascii_lowercase();
+    let bare = host.split(':').next().unwrap_or_default();
+    let mock = MOCKS
+        .iter()
+        .any(|m| bare == *m || bare.ends_with(&format!(".{m}")));
+    is_base(url) && !mock && !ENDINGS.iter().any(|e| bare.ends_with(e))
+}
+
+/// Whether an address can be a base URL at all: https and a host name, or a hole for the whole origin.
+fn is_base(url: &str) -> bool {
     if url.starts_with('{') {
         return true;
     }
     let Some(rest) = url.strip_prefix("https://") else {
         return false;
     };
-    let host = host_of(rest).to_ascii_lowercase();
+    let host = host_of(rest);
     let bare = host.split(':').next().unwrap_or_default();
-    let numeric = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let mock = MOCKS
-        .iter()
-        .any(|m| bare == *m || bare.ends_with(&format!(".{m}")));
-    !(bare.is_empty()
-        || numeric
-        || mock
-        || ENDINGS.iter().any(|e| bare.ends_with(e))
-        || (!bare.contains('.') && !bare.contains('{'))
-        || host.contains(['@', ' ', '[']))
+    let numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    !bare.is_empty()
+        && !numeric
+        && (bare.contains('.') || bare.contains('{'))
+        && !host.contains(['@', ' ', '['])
 }
 
 /// What stands before the first slash that is not in a hole.
@@ -215,7 +221,7 @@ fn is_trial(url: &str, label: &str) -> bool {
         .any(|w| WORDS.contains(&w))
 }
 
-fn from_url(url: &str, variable: impl Fn(&str) -> Variable) -> Base {
+fn from_url(url: &str, usable: fn(&str) -> bool, variable: impl Fn(&str) -> Variable) -> Base {
     let mut base = blank();
     let mut out = String::new();
     let mut rest = url;
@@ -256,7 +262,7 @@ fn from_url(url: &str, variable: impl Fn(&str) -> Variable) -> Base {
     let bare = out.replace("{{ ", "{").replace(" }}", "}");
     let odd =
         |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '<' | '>' | '\\' | '%' | '#' | '?');
-    let clean = is_public(&bare) && !bare.contains(odd);
+    let clean = usable(&bare) && !bare.contains(odd);
     let host = host_of(bare.trim_start_matches("https://"));
     let tail = host
         .rsplit('}')

@@ -47,6 +47,7 @@ const WORDS: &[(&str, i32)] = &[
     ("accountinfo", 72),
     ("verify", 45),
     ("verify_credentials", 90),
+    ("auth.test", 95),
     ("tokeninfo", 50),
     ("token", 25),
     ("authenticate", 35),
@@ -216,12 +217,14 @@ fn score(document: &Document, operation: Operation<'_>) -> Option<(i32, String)>
         && path
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"/-._~@:".contains(&b));
+    // Some documents repeat the server at each path; another one would need a base URL of its own.
+    let address = |servers: &Value| servers.get(0).and_then(|s| s.get("url")).cloned();
     let elsewhere = operation
         .own
         .get("servers")
         .or_else(|| operation.item.get("servers"))
-        .and_then(Value::as_array)
-        .is_some_and(|servers| !servers.is_empty());
+        .and_then(address)
+        .is_some_and(|url| document.at("/servers").and_then(address) != Some(url));
     if !plain || path.len() > 120 || elsewhere {
         return None;
     }
@@ -437,10 +440,13 @@ fn from_whose(whose: &Whose, app: &str, prefix: Option<&str>, status: u16) -> Te
         ),
         (None, _) => {
             let path = vec!["id".to_owned()];
-            if body.is_array() {
-                body = serde_json::json!([{ "id": "1" }])
+            let inner = if whose.list {
+                body.get_mut(0)
             } else {
-                put(&mut body, &path, "1".into())
+                Some(&mut body)
+            };
+            if let Some(inner) = inner {
+                put(inner, &path, "1".into());
             }
             (
                 Said::blank(
