@@ -9,9 +9,11 @@
 
 mod agreement;
 mod arrows;
+mod authors_page;
 mod browser;
 mod canary;
 mod command_line;
+mod new_app;
 mod oauth;
 mod own_code;
 mod readme;
