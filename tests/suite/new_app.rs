@@ -293,10 +293,7 @@ fn what_is_there_already_is_never_overwritten() {
 fn without_a_terminal_nothing_is_asked_and_missing_flags_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let place = text(dir.path());
-    let refused = run_with_input(
-        &["new", "--name", "Acme", "--dir", &place],
-        "https://api.acme.com\n",
-    );
+    let refused = run(&["new", "--name", "Acme", "--dir", &place]);
     assert_eq!(refused.status.code(), Some(2));
     let told = said(&refused);
     assert!(
