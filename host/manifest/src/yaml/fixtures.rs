@@ -12,8 +12,8 @@ use super::checks::Checker;
 use super::finding::{Finding, FolderFacts, Severity};
 use super::places::{Places, child, item};
 use crate::message::{PlainRequest, PlainResponse};
-use crate::model::{RequestSpec, Test};
-use crate::rules::{Failure, TokenErrorKind, action_result, judge, poll_page, token_answer};
+use crate::model::{Manifest, RequestSpec, Test, TestCall, VARIANT_FIELD};
+use crate::rules::{Failure, action_result, judge, judge_call, poll_page, token_answer};
 use crate::scope::Scope;
 
 /// One exchange.
@@ -250,7 +250,7 @@ impl File<'_> {
 
 fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mut Seen) {
     let m = c.manifest;
-    let scope = scope_of(&x.given);
+    let scope = scope_of(m, &x.given);
     let is_callback = matches!(&x.subject, Subject::Of(Of::Callback(_)));
     let response = match (&x.response, is_callback) {
         (Some(answer), false) => answer.plain(),
@@ -297,7 +297,7 @@ fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mu
         Subject::Of(Of::Token(id)) => match m.auth.get(id).and_then(|a| a.oauth2()) {
             Some(oauth) => {
                 seen.tokens.push(id.clone());
-                token(file, path, x, token_answer(oauth, &response, NOW));
+                signin::token(file, path, x, token_answer(oauth, &response, NOW));
             }
             None => file.say(path, format!("there is no OAuth way to sign in `{id}`")),
         },
@@ -343,8 +343,15 @@ fn run(c: &Checker<'_>, file: &mut File<'_>, path: &str, x: &Exchange, seen: &mu
     }
 }
 
-fn scope_of(given: &Given) -> Scope {
+/// What templates may read: what is given, and the constants of the variant that `given.fields.variant` names, or of the
+/// usual one.
+fn scope_of(m: &Manifest, given: &Given) -> Scope {
+    let variant = m.variants.as_ref().and_then(|v| {
+        let chosen = given.fields.get(VARIANT_FIELD).and_then(Value::as_str);
+        v.values(chosen.or(v.default.as_deref())?)
+    });
     Scope::new()
+        .with("variant", variant.unwrap_or_else(|| json!({})))
         .with("fields", Value::Object(given.fields.clone()))
         .with("credentials", Value::Object(given.credentials.clone()))
         .with("capture", Value::Object(given.capture.clone()))
@@ -363,8 +370,19 @@ fn test(
     response: &PlainResponse,
     seen: &mut Seen,
 ) {
-    sent(file, path, x, test.call().map(|call| &call.request), scope);
-    match judge(test, scope, response) {
+    // Of several candidates, the one that the exchange sends.
+    let wanted = x.request.as_ref().map(|r| r.url.as_str());
+    let sends = |call: &&TestCall| {
+        let built = call.request.build(scope);
+        built.is_ok_and(|b| Some(b.url.as_str()) == wanted)
+    };
+    let call = test.calls().iter().find(sends).or(test.calls().first());
+    sent(file, path, x, call.map(|call| &call.request), scope);
+    let judged = match call {
+        Some(call) => judge_call(call, scope, response),
+        None => judge(test, scope, response),
+    };
+    match judged {
         Ok(account) => {
             seen.test_ok = true;
             file.compare(
@@ -449,47 +467,5 @@ fn same_body(built: &PlainRequest, wanted: &Value) -> bool {
     match wanted {
         Value::String(text) => text.as_bytes() == bytes,
         tree => serde_json::from_slice::<Value>(bytes).is_ok_and(|v| v == *tree),
-    }
-}
-
-fn token(
-    file: &mut File<'_>,
-    path: &str,
-    x: &Exchange,
-    answer: Result<crate::rules::TokenAnswer, crate::rules::TokenError>,
-) {
-    match (answer, x.expect.get("token"), x.expect.get("token_error")) {
-        (Ok(answer), Some(Value::Object(wanted)), None) => {
-            for (key, value) in wanted {
-                let got = match key.as_str() {
-                    "expires_in" => json!(answer.expires_in),
-                    "refresh_token" => json!(answer.refresh_token.is_some()),
-                    "scopes" => json!(answer.scopes),
-                    "captures" => json!(answer.public_captures),
-                    "secret_captures" => json!(answer.secret_captures.keys().collect::<Vec<_>>()),
-                    _ => {
-                        file.say(path, format!("there is no `{key}` of a token to expect"));
-                        continue;
-                    }
-                };
-                if got != *value {
-                    file.say(path, format!("{key} is {got}, not {value}"));
-                }
-            }
-        }
-        (Ok(_), _, _) => file.say(path, "this was read as tokens".to_owned()),
-        (Err(e), None, Some(wanted)) => {
-            let kind = match e.kind {
-                TokenErrorKind::Refused => "refused",
-                TokenErrorKind::Misconfigured => "misconfigured",
-                TokenErrorKind::Retry => "retry",
-                TokenErrorKind::Unreadable => "unreadable",
-            };
-            let got = json!({"error": e.error, "kind": kind});
-            if got != *wanted {
-                file.say(path, format!("token_error is {got}, not {wanted}"));
-            }
-        }
-        (Err(e), _, _) => file.say(path, format!("this was read as a refusal: {}", e.error)),
     }
 }
