@@ -12,6 +12,7 @@
 //! of `keyport-manifest`, the crate that the host itself asks.
 
 mod bases;
+mod component;
 pub mod diff;
 mod fixing;
 pub mod new;

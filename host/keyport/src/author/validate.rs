@@ -13,7 +13,7 @@ use super::bases::Bases;
 use super::older::Older;
 use super::output::{Format, OutputArguments, print};
 use super::source::Source;
-use super::{Failure, Outcome, fixing};
+use super::{Failure, Outcome, component, fixing};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
@@ -27,6 +27,9 @@ pub struct Arguments {
     /// An older version, or a folder of them: also says what breaks for its connections
     #[arg(long, value_name = "OLD")]
     against: Option<PathBuf>,
+    /// The component, if it is not `component.wasm` in the app's folder; for one manifest
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
     /// Folders of apps that these may extend
     #[arg(long = "apps", value_name = "FOLDER")]
     apps: Vec<PathBuf>,
@@ -56,7 +59,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         None => None,
     };
     let alone = sources.len() == 1;
-    let reports: Vec<(Report, &Source)> = sources
+    if arguments.component.is_some() && !alone {
+        return Err(Failure::Said(
+            "`--component` is for one manifest; without it, each app's own is looked at".to_owned(),
+        ));
+    }
+    let reports: Result<Vec<(Report, &Source)>, Failure> = sources
         .iter()
         .map(|source| {
             let mut report = source.check(&bases);
@@ -64,11 +72,18 @@ pub fn run(arguments: &Arguments) -> Outcome {
                 .as_ref()
                 .zip(report.manifest.as_ref())
                 .and_then(|(older, new)| Some(diff::compare(older.of(&new.id, alone)?, new)));
-            report.remark(&source.text, older.unwrap_or_default());
-            (report, source)
+            let mut remarks = older.unwrap_or_default();
+            if let Some(manifest) = &report.manifest {
+                let file = arguments.component.clone();
+                if let Some(file) = file.or_else(|| component::file_of(source, manifest)) {
+                    remarks.extend(component::remarks(&file, manifest)?);
+                }
+            }
+            report.remark(&source.text, remarks);
+            Ok((report, source))
         })
         .collect();
-    arguments.output.tell(&reports)
+    arguments.output.tell(&reports?)
 }
 
 fn explain(rule: &str) -> Outcome {

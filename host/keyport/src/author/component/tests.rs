@@ -1,0 +1,178 @@
+use keyport_manifest::{Manifest, Severity};
+use serde_json::{Value, json};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+use super::*;
+
+/// A component with the imports and exports of a world of ours, and code that only traps.
+fn component(world: &str, more: &str) -> Vec<u8> {
+    let mut resolve = shape::wit().unwrap().0;
+    let package = resolve
+        .push_str(
+            "app.wit",
+            &format!("package test:app;\n{more}\nworld app {{ {world} }}"),
+        )
+        .unwrap();
+    encoded(&resolve, package)
+}
+
+fn encoded(resolve: &Resolve, package: wit_parser::PackageId) -> Vec<u8> {
+    let world = resolve.select_world(&[package], Some("app")).unwrap();
+    let mut module = dummy_module(resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+fn manifest(extra: Value) -> Manifest {
+    let mut base = json!({
+        "manifest": 1, "id": "a", "name": "A", "version": "1.0.0", "summary": "S.", "component": "component.wasm",
+        "api": {"base_url": "https://api.acme.test"},
+        "auth": {"key": {"type": "bearer", "label": "Key"}},
+        "test": {"code": true}
+    });
+    base.as_object_mut()
+        .unwrap()
+        .extend(extra.as_object().unwrap().clone());
+    serde_json::from_value(base).unwrap()
+}
+
+fn said(bytes: &[u8], extra: Value) -> Vec<(&'static str, String)> {
+    judge(bytes, &manifest(extra))
+        .into_iter()
+        // Made by hand, these have no compiler to name.
+        .filter(|r| r.rule != "V80" && r.severity != Severity::Note)
+        .map(|r| (r.rule, r.message))
+        .collect()
+}
+
+const PROVIDER: &str = "include keyport:provider/provider@1.0.0;";
+
+fn action() -> Value {
+    json!({"actions": {"go": {"title": "Go", "description": "Goes.", "effect": "read", "code": true,
+        "input": {"type": "object"}, "output": {"type": "object"}}}})
+}
+
+#[test]
+fn a_component_of_our_world_has_nothing_said_about_it() {
+    assert_eq!(
+        said(
+            &component(
+                "import keyport:provider/http@1.0.0; export keyport:provider/connection@1.0.0;",
+                ""
+            ),
+            json!({})
+        ),
+        []
+    );
+    assert_eq!(
+        said(
+            &component(
+                "export keyport:provider/connection@1.0.0; export keyport:provider/actions@1.0.0;",
+                ""
+            ),
+            action()
+        ),
+        []
+    );
+}
+
+#[test]
+fn what_is_no_component_is_told_so() {
+    for bytes in [
+        &b""[..],
+        b"\0asm\x01\0\0\0",
+        b"hello",
+        b"\0asm\x0d\0\x01\0\xff\xff",
+    ] {
+        let said = said(bytes, json!({}));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!(said[0].0, "V75");
+    }
+}
+
+#[test]
+fn an_import_that_no_host_has_is_found() {
+    let bytes = component(
+        "import disk; export keyport:provider/connection@1.0.0;",
+        "interface disk { wipe: func(); }",
+    );
+    let said = said(&bytes, json!({}));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].0 == "V75" && said[0].1.contains("test:app/disk"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn component_and_manifest_must_agree_on_what_there_is() {
+    let without = component("export keyport:provider/connection@1.0.0;", "");
+    let missing = said(&without, action());
+    assert!(
+        missing[0].0 == "V76" && missing[0].1.contains("`go` is done by code"),
+        "{missing:?}"
+    );
+    let with = component(
+        "export keyport:provider/connection@1.0.0; export keyport:provider/actions@1.0.0;",
+        "",
+    );
+    let idle = said(&with, json!({}));
+    assert!(
+        idle[0].0 == "V76" && idle[0].1.contains("exports `actions`"),
+        "{idle:?}"
+    );
+    let nothing = component("import keyport:provider/http@1.0.0;", "");
+    assert!(
+        said(&nothing, json!({}))[0]
+            .1
+            .contains("does not export `connection`")
+    );
+}
+
+#[test]
+fn another_version_or_another_type_of_our_interfaces_is_found() {
+    let other = |version: &str, check: &str| {
+        let mut resolve = Resolve::default();
+        let package = resolve
+            .push_str(
+                "app.wit",
+                &format!("package keyport:provider@{version};\ninterface connection {{ {check} }}\nworld app {{ export connection; }}"),
+            )
+            .unwrap();
+        said(&encoded(&resolve, package), json!({}))
+    };
+    let old = other("0.9.0", "check: func();");
+    assert!(
+        old[0].0 == "V77" && old[0].1.contains("version 0.9.0"),
+        "{old:?}"
+    );
+    let shape = other("1.0.0", "check: func() -> string;");
+    assert!(
+        shape[0].0 == "V77" && shape[0].1.contains("func() -> string"),
+        "{shape:?}"
+    );
+}
+
+#[test]
+fn asking_for_secrets_that_the_manifest_does_not_declare_is_pointless() {
+    let bytes = component(PROVIDER, "");
+    // The dummy imports only what the world says, so `secrets` is there.
+    let said = said(&bytes, json!({}));
+    assert!(said.iter().any(|(rule, _)| *rule == "V79"), "{said:?}");
+}
+
+#[test]
+fn a_component_that_hides_its_compiler_is_asked_for_it() {
+    let bytes = component("export keyport:provider/connection@1.0.0;", "");
+    let told = judge(&bytes, &manifest(json!({})));
+    assert!(
+        told.iter()
+            .any(|r| r.rule == "V80" && r.message.contains("language")),
+        "{told:?}"
+    );
+}
