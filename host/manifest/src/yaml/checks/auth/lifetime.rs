@@ -80,7 +80,7 @@ fn expiry(c: &mut Checker<'_>, path: &str, expiry: &Expiry, tokens: &[&str]) {
 pub(super) fn jwt(c: &mut Checker<'_>, path: &str, jwt: &Jwt) {
     if !(1..=Jwt::MAX_LIFETIME).contains(&jwt.lifetime) {
         c.error(
-            "V36",
+            "V34",
             &child(path, "lifetime"),
             format!("a JWT is valid for 1 to {} seconds", Jwt::MAX_LIFETIME),
             Some("300 is plenty: it is signed again when needed"),
