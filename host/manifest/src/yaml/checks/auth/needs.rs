@@ -90,7 +90,7 @@ pub(super) fn check(c: &mut Checker<'_>, path: &str, method: &str) {
         .filter(|r| r.kind == kind && (r.grant.is_none() || r.grant == grant))
     {
         for (key, why) in row.needs {
-            if !there(key) && !(found_out && key.ends_with("_url")) {
+            if !(there(key) || found_out && key.ends_with("_url")) {
                 c.error(
                     "V34",
                     path,
