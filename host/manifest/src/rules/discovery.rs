@@ -111,20 +111,15 @@ fn ask(
     Ok(Discovered::Ask(choices))
 }
 
-/// What is kept of an item, each value held to its declared form.
-fn captures_of(
+/// What is kept of an item or of a session's answer, each value held to its declared form.
+pub(super) fn captures_of(
     declared: &IndexMap<String, Capture>,
     item: &Value,
     response: &PlainResponse,
 ) -> Result<Captures, Failure> {
     let mut captures = Captures::default();
     for (id, capture) in declared {
-        let found = match (&capture.path, &capture.header) {
-            (Some(path), _) => path.text(item),
-            (None, Some(name)) => response.header(name).map(str::to_owned),
-            (None, None) => None,
-        };
-        let Some(found) = found.filter(|text| !text.is_empty()) else {
+        let Some(found) = capture.read(response, item, None) else {
             if capture.required {
                 return Err(Failure::new(
                     Means::Other,

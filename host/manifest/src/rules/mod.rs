@@ -11,23 +11,33 @@
 //! | [`poll_page`] | which events are new, and where to go on? |
 //! | [`outgoing`] | how are the requests of a sign-in written? |
 //! | [`token_answer`], [`refresh_answer`] | what tokens does this answer carry, or why none? |
+//! | [`exchange_answer`] | the same of the further exchange that some apps need |
+//! | [`returned`] | what does a callback bring along? |
+//! | [`session_step`] | what does a step of a log-in give, and when does the session end? |
 //! | [`lifetime`] | when does a token end? |
 //!
 //! Nothing here repeats an answer's body to a person: what is said comes from the manifest or from a fixed list.
 
+mod callback;
 mod discovery;
 mod expiry;
 pub mod outgoing;
 mod pages;
 mod poll;
+mod session;
 mod token;
 mod verdict;
 
+pub use callback::{CallbackError, Returned, returned};
 pub use discovery::{Captures, Discovered, DiscoveryChoice, discovered};
 pub use expiry::{Lifetime, lifetime};
 pub use pages::{NextStep, Progress, first_page, next_page, page_items};
 pub use poll::{PollPage, poll_page};
-pub use token::{TokenAnswer, TokenError, TokenErrorKind, TokenJson, refresh_answer, token_answer};
+pub use session::{StepAnswer, session_step};
+pub use token::{
+    TokenAnswer, TokenError, TokenErrorKind, TokenJson, exchange_answer, refresh_answer,
+    token_answer,
+};
 pub use verdict::{
     Account, Failure, Means, action_result, failure_for, judge, judge_call, refused_by_all,
 };

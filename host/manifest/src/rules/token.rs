@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::expiry::{Lifetime, claims, lifetime, seconds};
 use super::verdict::retry_after_ms;
 use crate::message::{Decode, PlainResponse, form_to_json};
-use crate::model::{Capture, CaptureSource, Format, Oauth2, OnRefresh};
+use crate::model::{Capture, CaptureSource, Exchange, Format, Oauth2, OnRefresh};
 use crate::path::JsonPath;
 use crate::scope::wipe;
 use crate::secret::SecretText;
@@ -149,6 +149,29 @@ pub fn refresh_answer(
     now_unix: i64,
 ) -> Result<TokenAnswer, TokenError> {
     read(oauth, response, now_unix, true)
+}
+
+/// Reads the answer to the further exchange that a manifest declares: by the exchange's own rules of reading. What was
+/// captured of the first answer stays where this one lacks it.
+///
+/// # Errors
+/// A typed refusal; see [`TokenError`].
+pub fn exchange_answer(
+    oauth: &Oauth2,
+    exchange: &Exchange,
+    response: &PlainResponse,
+    now_unix: i64,
+) -> Result<TokenAnswer, TokenError> {
+    let mut own = oauth.clone();
+    own.response = exchange.response.clone();
+    // Where errors are said is the app's habit, and seldom written down twice.
+    let first = &oauth.response;
+    own.response.error = own.response.error.or_else(|| first.error.clone());
+    own.response.error_description = own
+        .response
+        .error_description
+        .or_else(|| first.error_description.clone());
+    read(&own, response, now_unix, true)
 }
 
 fn read(
