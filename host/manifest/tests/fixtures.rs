@@ -88,11 +88,20 @@ fn a_callback_is_read_under_the_names_that_the_manifest_says() {
 ";
     assert_eq!(exchange(good), [""; 0]);
     let usual = good.replace("auth_code: c", "code: c");
-    assert_eq!(exchange(&usual), ["the callback has no `auth_code`"]);
+    assert_eq!(
+        exchange(&usual),
+        ["the callback has no `auth_code`, the parameter with the code"]
+    );
     let unsigned = good.replace("hmac: h, ", "");
-    assert_eq!(exchange(&unsigned), ["the callback has no `hmac`"]);
+    assert_eq!(
+        exchange(&unsigned),
+        ["the callback has no `hmac`, the parameter with its signature"]
+    );
     let without = good.replace(", realm: '12' } }", " } }");
-    assert_eq!(exchange(&without), ["the callback has no `realm`"]);
+    assert_eq!(
+        exchange(&without),
+        ["the callback has no `realm`, which the manifest keeps of it"]
+    );
     let other = good.replace("{ realm: '12' } }\n", "{ realm: '13' } }\n");
     assert_eq!(exchange(&other).len(), 1, "{:?}", exchange(&other));
 }
@@ -107,7 +116,7 @@ fn a_callback_whose_value_has_another_form_is_refused() {
     );
     assert_eq!(
         said,
-        ["`realm` of the callback is not of the form of the capture `realm`"]
+        ["`realm` of the callback is not of the declared form"]
     );
 }
 
@@ -119,7 +128,10 @@ fn a_callback_has_no_response_and_everything_else_has_one() {
   expect: { captures: {} }
 ",
     );
-    assert_eq!(said, ["a callback is given as `query`; it has no response"]);
+    assert_eq!(
+        said,
+        ["a callback has no `response`; its parameters are `given.query`"]
+    );
     let said = exchange("  for: { session: session }\n  expect: { expiry: 60 }\n");
     assert_eq!(said, ["the exchange has no `response`"]);
 }
@@ -139,7 +151,7 @@ fn a_step_of_a_session_says_what_is_kept_and_when_it_ends() {
     let later = good.replace("step: 0", "step: 1");
     assert_eq!(
         exchange(&later),
-        ["`session` has no step 1; the first one is 0"]
+        ["there is no step 1; there are 1, and the first one is 0"]
     );
     let lacking = good.replace("id: x, ", "");
     assert_eq!(exchange(&lacking).len(), 1, "{:?}", exchange(&lacking));
@@ -152,7 +164,7 @@ fn a_step_of_a_session_says_what_is_kept_and_when_it_ends() {
     let not_steps = refused.replace("session: session", "session: oauth");
     assert_eq!(
         exchange(&not_steps),
-        ["`oauth` is not a way to sign in with steps"]
+        ["there is no way to sign in `oauth` with steps (`type: session`)"]
     );
 }
 
@@ -166,12 +178,15 @@ fn of_several_things_found_the_fixture_names_the_one_that_a_person_chooses() {
     let nobody = good.replace("item: Two, ", "");
     assert_eq!(
         exchange(&nobody),
-        ["a person would choose from [\"One\",\"Two\"]; name one as `item`"]
+        ["a person chooses from [\"One\",\"Two\"]; name one of them as `item`"]
     );
     let wrong = good.replace("site_id: b", "site_id: a");
     assert_eq!(exchange(&wrong).len(), 1, "{:?}", exchange(&wrong));
     let nowhere = good.replace("discovery: site", "discovery: tenant");
-    assert_eq!(exchange(&nowhere), ["there is no discovery `tenant`"]);
+    assert_eq!(
+        exchange(&nowhere),
+        ["there is no step of discovery `tenant`"]
+    );
 }
 
 #[test]
