@@ -1,5 +1,6 @@
 //! The binary is there and says what it is. (That this package has a test of its own kind also makes `cargo test` build
 //! the binary that the tests of the whole program drive.)
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
 use std::process::{Command, Output};
 
