@@ -1,5 +1,10 @@
 //! Every way to sign in: it is read, written and read again as the same; what does not run is said; what cannot work is
 //! refused under its rule.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests may be blunt"
+)]
 
 use keyport_manifest::{AuthMethod, Severity, check, parse};
 use serde_json::{Value, json};
