@@ -100,7 +100,8 @@ fn follows(f: &Finding, m: &Mend) -> bool {
     // What is not used may be used by what was wrong.
     if f.rule == "V15" {
         let name = f.message.split('`').nth(1).unwrap_or_default();
-        return m.kind == Kind::Missing || within(&f.path, &m.path) || m.text.contains(name);
+        let id = m.kind == Kind::Wrong && within(&m.path, &f.path);
+        return m.kind == Kind::Missing || id || within(&f.path, &m.path) || m.text.contains(name);
     }
     if m.kind == Kind::Removed {
         return false;
@@ -171,6 +172,8 @@ fn elsewhere(rule: &str, mend: &str) -> bool {
         "V06" | "V35" | "V39" | "V45" | "V48" => {
             head == "auth" && matches!(third, None | Some("type" | "scopes" | "authorize_params"))
         }
+        // What an action says of itself.
+        "V41" | "V60" | "V70" => head == "actions" && third == Some("effect"),
         "V62" | "V63" => matches!(head, "actions" | "triggers"),
         "V29" => mend.ends_with("help_url") || mend.ends_with("help"),
         _ => false,

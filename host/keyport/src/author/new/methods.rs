@@ -151,6 +151,13 @@ fn oauth(w: &mut Writer, oauth: &Oauth2) {
     if !oauth.inject.is_empty() {
         inject(w, &oauth.inject);
     }
+    if !oauth.client_credentials {
+        w.todo(
+            2,
+            "whether a refresh gives a new refresh token and ends the old one: always, maybe or never",
+        );
+        w.line(2, "refresh: { rotates: maybe }");
+    }
     match &oauth.revoke_url {
         Some(url) => w.line(2, &format!("revoke: {{ url: {} }}", flow(url))),
         None => {
