@@ -3,9 +3,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "tests may be blunt"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -73,4 +75,51 @@ fn what_a_guest_sees_says_nothing_of_signing_in() {
             assert_eq!(serde_json::to_value(typed).unwrap(), view);
         }
     }
+}
+
+/// Where the exchanges of the fixtures come from; shown with `--nocapture`.
+#[test]
+fn every_fixture_says_where_it_comes_from_and_all_are_counted() {
+    let mut totals = BTreeMap::from(
+        ["recorded", "vendor-openapi", "vendor-docs", "constructed"].map(|origin| (origin, 0)),
+    );
+    let mut subjects: BTreeMap<String, u32> = BTreeMap::new();
+    for folder in folders() {
+        for (file, text) in FolderFacts::read(&folder).fixtures {
+            let exchanges: Vec<serde_json::Value> = serde_yaml::from_str(&text).unwrap();
+            for exchange in exchanges {
+                let origin = exchange.get("origin").and_then(|o| o.as_str()).unwrap();
+                let total = totals.get_mut(origin);
+                *total.unwrap_or_else(|| panic!("{}/{file}: {origin}", folder.display())) += 1;
+                let about = exchange.get("for").unwrap();
+                let kind = about.as_object().and_then(|o| o.keys().next());
+                let kind = kind.map_or("test", String::as_str).to_owned();
+                *subjects.entry(kind).or_default() += 1;
+            }
+        }
+    }
+    let all: u32 = totals.values().sum();
+    println!("{all} exchanges over {} apps", folders().len());
+    println!("by origin: {totals:?}");
+    println!("by subject: {subjects:?}");
+    for kind in [
+        "test",
+        "token",
+        "refresh",
+        "exchange",
+        "callback",
+        "session",
+        "discovery",
+    ] {
+        assert!(
+            subjects.contains_key(kind),
+            "no app has a fixture for `{kind}`"
+        );
+    }
+    // Nothing can be recorded without accounts at vendors; what stands on a vendor's own words must not dwindle.
+    let vendors = totals["vendor-docs"] + totals["vendor-openapi"] + totals["recorded"];
+    assert!(
+        vendors * 3 >= all,
+        "less than a third of the fixtures are a vendor's own: {totals:?}"
+    );
 }

@@ -43,4 +43,6 @@ pub use verdict::{
 };
 
 #[cfg(test)]
+mod signin_tests;
+#[cfg(test)]
 mod tests;
