@@ -47,6 +47,11 @@ const APPS: &[App] = &[
         differs: &[],
     },
     App {
+        id: "docusign",
+        document: "docusign.net",
+        differs: &[],
+    },
+    App {
         id: "github",
         document: "github.com/api.github.com",
         differs: &[],
@@ -64,6 +69,22 @@ const APPS: &[App] = &[
                 "the document is of version 3 and names its token header PRIVATE_HEADER, which no GitLab ever read",
             ),
         ],
+    },
+    App {
+        id: "jira",
+        document: "atlassian.com/jira",
+        differs: &[(
+            Base,
+            "with OAuth the API is reached through api.atlassian.com under the cloud id; the document knows the site's own address alone",
+        )],
+    },
+    App {
+        id: "mailchimp",
+        document: "mailchimp.com",
+        differs: &[(
+            Scheme,
+            "the document knows the API key alone; Mailchimp's guide says that OAuth tokens are sent as Bearer",
+        )],
     },
     App {
         id: "notion",
@@ -100,8 +121,21 @@ const APPS: &[App] = &[
         differs: &[],
     },
     App {
+        id: "trello",
+        document: "trello.com",
+        differs: &[(
+            Base,
+            "Trello moved its API from trello.com to api.trello.com",
+        )],
+    },
+    App {
         id: "twilio",
         document: "twilio.com/api",
+        differs: &[],
+    },
+    App {
+        id: "vercel",
+        document: "vercel.com",
         differs: &[],
     },
     App {
@@ -111,6 +145,16 @@ const APPS: &[App] = &[
             Base,
             "the document is from before the API moved to api.x.com",
         )],
+    },
+    App {
+        id: "xero",
+        document: "xero.com/xero_accounting",
+        differs: &[],
+    },
+    App {
+        id: "zoom",
+        document: "zoom.us",
+        differs: &[],
     },
 ];
 
