@@ -11,6 +11,7 @@
 //! Findings carry the stable id of their rule. Rules that need the network, the component or an older version are not here.
 
 mod allow;
+mod blanks;
 pub mod book;
 mod checks;
 mod classify;
@@ -94,6 +95,9 @@ pub fn check_with(
 ) -> Report {
     let mut findings = Vec::new();
     let manifest = run(yaml, folder, bases, &mut findings);
+    if manifest.is_some() {
+        blanks::find(yaml, &mut findings);
+    }
     let seen = Seen {
         whole: manifest.is_some(),
         folder: folder.is_some(),

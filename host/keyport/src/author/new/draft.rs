@@ -155,6 +155,8 @@ pub struct Oauth2 {
     pub scopes_todo: Option<String>,
     /// Further parameters of the authorization URL.
     pub authorize_params: Vec<(String, String)>,
+    /// Whether clients prove themselves by HTTP Basic.
+    pub client_basic: bool,
     /// Where a grant is ended, if that is known.
     pub revoke_url: Option<String>,
     /// Where credentials go, if it is not only the bearer token.

@@ -145,6 +145,9 @@ fn oauth(w: &mut Writer, oauth: &Oauth2) {
             }
         }
     }
+    if oauth.client_basic {
+        w.line(2, "client_auth: basic");
+    }
     if !oauth.authorize_params.is_empty() {
         w.map(2, "authorize_params", &oauth.authorize_params);
     }

@@ -111,7 +111,7 @@ fn every_way_to_sign_in_makes_a_manifest_without_errors() {
 }
 
 #[test]
-fn every_warning_about_a_scaffold_is_about_a_blank() {
+fn validate_warns_about_each_blank_and_about_nothing_else() {
     for auth in [
         AuthKind::Oauth2,
         AuthKind::ApiKey,
@@ -119,12 +119,21 @@ fn every_warning_about_a_scaffold_is_about_a_blank() {
         AuthKind::Bearer,
     ] {
         let made = scaffold(&answers(auth).draft().unwrap());
-        for finding in &judge(&made).findings {
-            assert!(
-                finding.severity == Severity::Note || finding.rule == "V12",
-                "{auth:?}: {finding:?}\n{}",
-                text(&made, "manifest.yaml")
-            );
+        let report = judge(&made);
+        let warned: Vec<(&str, usize)> = report
+            .findings
+            .iter()
+            .filter(|f| f.severity != Severity::Note)
+            .map(|f| (f.rule, f.line))
+            .collect();
+        let manifest = text(&made, "manifest.yaml");
+        let told = report.render(manifest, false);
+        for (line, todo) in &made.blanks {
+            assert!(warned.contains(&("V12", *line)), "{todo}\n{told}");
+        }
+        for (rule, line) in warned {
+            let blank = made.blanks.iter().any(|(at, _)| *at == line);
+            assert!(rule == "V12" && blank, "{rule} {line}\n{told}\n{manifest}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What was left over from a draft.
 //!
 //! V12 no `TODO`, `<your …>`, `example.com` or filler text where the real thing belongs. Samples and a field's `example` may hold
-//! addresses under example.com: that is what these names are for (RFC 2606).
+//! addresses under example.com: that is what these names are for (RFC 2606). Comments are `blanks`.
 
 use std::sync::LazyLock;
 

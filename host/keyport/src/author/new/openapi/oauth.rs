@@ -223,22 +223,72 @@ pub fn is_scope(text: &str) -> bool {
         && !text.contains(['{', '}', ','])
 }
 
-/// What a known server needs beyond the standard.
+/// What a well-known server wants beyond the standard: its host, parameters of the authorization URL, a scope for refresh
+/// tokens, and whether clients prove themselves by HTTP Basic. `validate` holds manifests to the same (V06).
+type Server = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Option<&'static str>,
+    bool,
+);
+
+const SERVERS: &[Server] = &[
+    (
+        "accounts.google.com",
+        &[("access_type", "offline"), ("prompt", "consent")],
+        None,
+        false,
+    ),
+    (
+        "auth.atlassian.com",
+        &[("audience", "api.atlassian.com"), ("prompt", "consent")],
+        Some("offline_access"),
+        false,
+    ),
+    (
+        "login.microsoftonline.com",
+        &[],
+        Some("offline_access"),
+        false,
+    ),
+    (
+        "www.dropbox.com",
+        &[("token_access_type", "offline")],
+        None,
+        false,
+    ),
+    ("login.xero.com", &[], Some("offline_access"), false),
+    ("zoom.us", &[], None, true),
+    ("www.fitbit.com", &[], None, true),
+    ("appcenter.intuit.com", &[], None, true),
+];
+
 fn known_server(oauth: &mut Oauth2) {
-    let at = |url: &Option<Said>, host: &str| {
-        url.as_ref()
-            .is_some_and(|u| u.text.starts_with(&format!("https://{host}/")))
+    let host = oauth.authorize_url.as_ref().and_then(|url| {
+        let rest = url.text.strip_prefix("https://")?;
+        rest.split('/').next().map(str::to_owned)
+    });
+    let Some((host, params, scope, basic)) = SERVERS
+        .iter()
+        .find(|(known, ..)| host.as_deref() == Some(*known))
+    else {
+        return;
     };
-    if at(&oauth.authorize_url, "accounts.google.com") {
-        // Without these Google gives no refresh token (developers.google.com/identity/protocols/oauth2/web-server).
-        oauth.authorize_params = vec![
-            ("access_type".to_owned(), "offline".to_owned()),
-            ("prompt".to_owned(), "consent".to_owned()),
-        ];
+    oauth.client_basic = *basic;
+    oauth.authorize_params = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    if let Some(scope) = scope
+        && !oauth.scopes.iter().any(|s| s == scope)
+    {
+        oauth.optional.retain(|s| s != scope);
+        oauth.scopes.push((*scope).to_owned());
+    }
+    if *host == "accounts.google.com" {
+        // The addresses that Google's documents name are retired ones.
+        oauth.token_url = Some(Said::known("https://oauth2.googleapis.com/token"));
         oauth.revoke_url = Some("https://oauth2.googleapis.com/revoke".to_owned());
-        if oauth.token_url.as_ref().is_some_and(|u| u.todo.is_some()) {
-            oauth.token_url = Some(Said::known("https://oauth2.googleapis.com/token"));
-        }
     }
 }
 
