@@ -69,25 +69,4 @@ mod tests {
         assert_eq!(told(text), [(4, 3, fix)]);
         assert_eq!(told("# TODO(keyport): x").len(), 1);
     }
-
-    #[test]
-    fn a_placeholder_under_such_a_comment_is_told_once_with_what_belongs_there() {
-        let text = include_str!("../../../../manifests/sandbox/manifest.yaml").replace(
-            "    help: On the vendor",
-            "    # TODO(keyport): where the key is\n    help: \"TODO\" # On the vendor",
-        );
-        let text = text.replacen(
-            "summary: ",
-            "# TODO(keyport): one sentence\nsummary: TODO about ",
-            1,
-        );
-        let report = crate::check("manifest.yaml", &text, None);
-        let mut found = report.findings.iter().filter(|f| f.rule == "V12");
-        let first = found.next().unwrap();
-        assert!(
-            first.fix.as_ref().unwrap().starts_with("one sentence;"),
-            "{first:?}"
-        );
-        assert!(found.all(|f| f.line != first.line));
-    }
 }
