@@ -65,6 +65,7 @@ auth:
     token_url: "{{ fields.origin }}/oauth/token"
     client:
       owner: { id: "{{ credentials.own_id }}", secret: "{{ credentials.own_secret }}" }
+    refresh: { rotates: maybe }
     revoke: { none: The pretend app has no such call. }
     fields:
       - { id: own_id, label: Client id, required: false }
