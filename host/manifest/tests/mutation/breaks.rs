@@ -1,104 +1,17 @@
-//! How much of what authors get wrong is found: every good manifest of this repository is broken in some thirty ways, and
-//! each break has to be told under the right rule at the right line. The share that is found is printed and has a floor.
-//!
-//! A break is made in the text, as a slip of the hand would make it, at the first place of a manifest that has what it
-//! breaks. Breaks that a manifest offers no place for are not counted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests may be blunt"
-)]
+//! The slips: what each does to a manifest, and the rules any of which tells it right.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
-
-use keyport_manifest::{FolderFacts, check};
 use regex::Regex;
 
-/// The least share of breaks that must be found, in percent.
-const FLOOR: usize = 95;
+use crate::text::{Broken, Text};
 
-/// A broken text, and the line (from 1) at which that has to be told.
-type Broken = (String, usize);
-
-struct Break {
-    name: &'static str,
+/// One way to break a manifest.
+pub(crate) struct Break {
+    pub(crate) name: &'static str,
     /// Rules any of which tells it right.
-    rules: &'static [&'static str],
-    make: fn(&Text<'_>) -> Option<Broken>,
+    pub(crate) rules: &'static [&'static str],
+    pub(crate) make: fn(&Text<'_>) -> Option<Broken>,
 }
-
-struct Text<'a> {
-    lines: Vec<&'a str>,
-}
-
-impl Text<'_> {
-    /// The first line that matches, after the line at which `after` first matches.
-    fn find(&self, after: &str, line: &str) -> Option<usize> {
-        let after = Regex::new(after).unwrap();
-        let line = Regex::new(line).unwrap();
-        let from = self.lines.iter().position(|l| after.is_match(l))?;
-        let rest = self.lines.get(from..)?;
-        rest.iter().position(|l| line.is_match(l)).map(|i| from + i)
-    }
-
-    /// The text with one line replaced, told at that line.
-    fn with(&self, at: usize, line: &str) -> Broken {
-        let mut lines: Vec<&str> = self.lines.clone();
-        lines[at] = line;
-        (lines.join("\n") + "\n", at + 1)
-    }
-
-    /// Replaces what a pattern matches in the first line that has it.
-    fn swap(&self, after: &str, pattern: &str, by: &str) -> Option<Broken> {
-        let at = self.find(after, pattern)?;
-        let new = Regex::new(pattern).unwrap().replace(self.lines[at], by);
-        (new != self.lines[at]).then(|| self.with(at, &new))
-    }
-
-    /// Puts a line behind another one, told at the new line.
-    fn insert(&self, after: &str, line: &str, new: &str) -> Option<Broken> {
-        let at = self.find(after, line)?;
-        let mut lines: Vec<&str> = self.lines.clone();
-        lines.insert(at + 1, new);
-        Some((lines.join("\n") + "\n", at + 2))
-    }
-
-    /// The line of the key around a line: a way to sign in, an action, a trigger.
-    fn head(&self, at: usize) -> Option<usize> {
-        let head = Regex::new("^  [a-z0-9_]+:").unwrap();
-        (0..at).rev().find(|i| head.is_match(self.lines[*i]))
-    }
-
-    /// The text without a line, told at the key around it.
-    fn cut(&self, at: usize) -> Option<Broken> {
-        let head = self.head(at)?;
-        let mut lines = self.lines.clone();
-        lines.remove(at);
-        Some((lines.join("\n") + "\n", head + 1))
-    }
-
-    /// Takes a top-level section out; told where the document begins.
-    fn without(&self, key: &str) -> Option<Broken> {
-        let at = self.find("^", &format!("^{key}:"))?;
-        let end = self.lines[at + 1..]
-            .iter()
-            .position(|l| !l.is_empty() && !l.starts_with([' ', '#', '-']))
-            .map_or(self.lines.len(), |n| at + 1 + n);
-        let mut lines: Vec<&str> = self.lines.clone();
-        lines.drain(at..end);
-        let begin = lines
-            .iter()
-            .position(|l| !l.is_empty() && !l.starts_with('#'))?;
-        Some((lines.join("\n") + "\n", begin + 1))
-    }
-}
-
-const BREAKS: &[Break] = &[
+pub(crate) const BREAKS: &[Break] = &[
     Break {
         name: "a key at the top is misspelt",
         rules: &["V03", "V02"],
@@ -434,81 +347,3 @@ const BREAKS: &[Break] = &[
         },
     },
 ];
-
-#[test]
-fn what_authors_get_wrong_is_found_under_the_right_rule_at_the_right_line() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
-    let mut folders: Vec<_> = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    folders.sort();
-    let (mut made, mut found) = (0usize, 0usize);
-    let mut missed = String::new();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for folder in &folders {
-        let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
-        let text = Text {
-            lines: yaml.lines().collect(),
-        };
-        // Fixtures are another matter, and would make up most of the time.
-        let facts = FolderFacts {
-            fixtures: Vec::new(),
-            ..FolderFacts::read(folder)
-        };
-        for b in BREAKS {
-            let Some((broken, line)) = (b.make)(&text) else {
-                continue;
-            };
-            assert_ne!(
-                broken.trim_end(),
-                yaml.trim_end(),
-                "{}: {} changed nothing",
-                facts.name,
-                b.name
-            );
-            made += 1;
-            *places.entry(b.name).or_default() += 1;
-            let report = check("manifest.yaml", &broken, Some(&facts));
-            let told = report.findings.iter().any(|f| {
-                f.file.is_none() && b.rules.contains(&f.rule) && (line == 0 || f.line == line)
-            });
-            if told {
-                found += 1;
-            } else {
-                let said: Vec<String> = report
-                    .findings
-                    .iter()
-                    .map(|f| format!("{}:{}", f.rule, f.line))
-                    .collect();
-                writeln!(
-                    missed,
-                    "{}: {} (line {line}): {}",
-                    facts.name,
-                    b.name,
-                    said.join(" ")
-                )
-                .unwrap();
-            }
-        }
-    }
-    let share = found * 100 / made;
-    println!(
-        "{found} of {made} breaks found, {share} of 100, by {} ways in {} manifests",
-        places.len(),
-        folders.len()
-    );
-    println!("{missed}");
-    for b in BREAKS {
-        assert!(
-            places.contains_key(b.name),
-            "no manifest offers a place for: {}",
-            b.name
-        );
-    }
-    assert!(
-        share >= FLOOR,
-        "{share} of 100 are found, {FLOOR} are needed:\n{missed}"
-    );
-}
