@@ -33,7 +33,8 @@ pub use root_key::{RootKey, RootKeyError};
 pub use row::CLEAR_MAX;
 pub use secret::SecretBytes;
 pub use store::{
-    Clock, Health, Lease, LeaseTry, MemoryStore, SledOptions, SledStore, Store, StoreError,
+    Clock, Health, Lease, LeaseTry, MemoryStore, ScrubReport, SledOptions, SledStore, Store,
+    StoreError,
 };
 pub use vault::{
     Changed, Damage, Expect, Head, PAGE_MAX, Page, Record, Secret, SecretWrite, Vault, WRITES_MAX,

@@ -82,6 +82,41 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store takes writes.
     async fn health(&self) -> Health;
+
+    /// Reads everything that is stored, compares what can be compared, and mends what can be mended. May take minutes;
+    /// the store serves meanwhile. What is *sealed* in a row is not opened here: that takes keys.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all. Damage that was found is in the report.
+    async fn verify(&self) -> Result<ScrubReport, StoreError> {
+        let mut report = ScrubReport::default();
+        let mut after: Option<Key> = None;
+        loop {
+            let rows = self.scan(b"", after.as_ref(), 500).await?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(report);
+            };
+            after = Some(last.clone());
+            for (key, rec) in &rows {
+                report.rows += 1;
+                let bytes = key.as_bytes().len() + rec.value.len();
+                report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+            }
+        }
+    }
+}
+
+/// What [`Store::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScrubReport {
+    /// Rows that are stored.
+    pub rows: u64,
+    /// Bytes that were read and checked.
+    pub bytes: u64,
+    /// What was found wrong and mended: a sentence each.
+    pub mended: Vec<String>,
+    /// What was found wrong and could not be mended: a sentence each, which says what to do.
+    pub damaged: Vec<String>,
 }
 
 /// The name of a row.
