@@ -8,6 +8,8 @@
 //! | [`http`] | a small blocking client that keeps cookies and follows nothing by itself |
 //! | [`peer`] | programs that nobody here wrote, started on free loopback ports |
 //! | [`platform`] | the calls that a platform's backend makes |
+//! | [`postgres`] | a database server of the test's own |
+//! | [`proxy`] | a network at its worst, between a host and its database |
 //! | [`browser`] | the page's calls, for tests that need no real browser |
 //!
 //! It depends on no crate of this workspace: what it can't see from outside, users can't either.
@@ -25,3 +27,5 @@ pub mod host;
 pub mod http;
 pub mod peer;
 pub mod platform;
+pub mod postgres;
+pub mod proxy;

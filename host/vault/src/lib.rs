@@ -12,7 +12,7 @@
 //! | `keyring`, `owner_keys` | the keys between root key and records |
 //! | `row` | a record as it lies in the store |
 //! | `vault` | reading, listing, writing |
-//! | `store` | the trait, the store in memory and the one on sled |
+//! | `store` | the trait, and the stores: in memory, on sled, on PostgreSQL |
 
 mod envelope;
 mod error;
@@ -33,8 +33,8 @@ pub use root_key::{RootKey, RootKeyError};
 pub use row::CLEAR_MAX;
 pub use secret::SecretBytes;
 pub use store::{
-    Clock, Health, Lease, LeaseTry, MemoryStore, ScrubReport, SledOptions, SledStore, Store,
-    StoreError,
+    Clock, Health, Lease, LeaseTry, MemoryStore, PostgresOptions, PostgresStore, ScrubReport,
+    SledOptions, SledStore, Store, StoreError,
 };
 pub use vault::{
     Changed, Damage, Expect, Head, PAGE_MAX, Page, Record, Secret, SecretWrite, Vault, WRITES_MAX,

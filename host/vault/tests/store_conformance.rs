@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use keyport_tests::postgres::Cluster;
 use keyport_vault::store::{
     Commit, CommitId, Key, LeaseName, NodeId, OPS_MAX, Op, Pre, Rec, VALUE_MAX,
 };
 use keyport_vault::{
-    Clock, Health, Lease, LeaseTry, MemoryStore, Rev, SledOptions, SledStore, Store, StoreError,
+    Clock, Health, Lease, LeaseTry, MemoryStore, PostgresOptions, PostgresStore, Rev, SledOptions,
+    SledStore, Store, StoreError,
 };
 
 fn key(text: &str) -> Key {
@@ -46,18 +48,18 @@ async fn value(store: &dyn Store, name: &str) -> Option<String> {
     Some(String::from_utf8(rec.value.to_vec()).unwrap())
 }
 
-/// Runs a check against a memory store and a sled store, both with a clock that the check can turn.
+/// Runs a check against each store, with a way to let the store's time pass.
 macro_rules! on_every_store {
     ($($name:ident($store:ident, $now:ident) $body:block)+) => {
         $(mod $name {
             use super::*;
 
-            async fn check($store: &dyn Store, $now: &AtomicU64) $body
+            async fn check($store: &dyn Store, $now: &Time) $body
 
             #[tokio::test]
             async fn memory() {
                 let (clock, now) = turnable();
-                check(&MemoryStore::with_clock(clock), &now).await;
+                check(&MemoryStore::with_clock(clock), &Time::Turned(now)).await;
             }
 
             #[tokio::test]
@@ -65,10 +67,54 @@ macro_rules! on_every_store {
                 let folder = tempfile::tempdir().unwrap();
                 let (clock, now) = turnable();
                 let options = SledOptions { clock, ..SledOptions::default() };
-                check(&SledStore::open_with(folder.path(), options).unwrap(), &now).await;
+                check(&SledStore::open_with(folder.path(), options).unwrap(), &Time::Turned(now)).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                let Some(server) = Cluster::shared() else { return };
+                let database = server.database();
+                let store = PostgresStore::open(PostgresOptions::parse(&database.url).unwrap()).await.unwrap();
+                check(&store, &Time::Moved(server, database.name().to_owned())).await;
             }
         })+
     };
+}
+
+/// How a check lets the store's time pass.
+enum Time {
+    /// The store goes by this clock.
+    Turned(Arc<AtomicU64>),
+    /// The database goes by its own; what is to end sooner is moved.
+    Moved(&'static Cluster, String),
+}
+
+impl Time {
+    fn pass(&self, ms: u64) {
+        match self {
+            Self::Turned(now) => {
+                now.fetch_add(ms, Ordering::SeqCst);
+            }
+            Self::Moved(server, database) => {
+                server.sql(
+                    database,
+                    &format!("UPDATE keyport_lease SET until_ms = until_ms - {ms}"),
+                );
+            }
+        }
+    }
+
+    /// How long from now until then, in seconds; a database's test takes time itself.
+    fn seconds_until(&self, until_ms: u64) -> u64 {
+        let now = match self {
+            Self::Turned(now) => now.load(Ordering::SeqCst),
+            Self::Moved(server, database) => {
+                let asked = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
+                server.sql(database, asked).parse().unwrap()
+            }
+        };
+        until_ms.saturating_sub(now).div_ceil(1000)
+    }
 }
 
 fn turnable() -> (Clock, Arc<AtomicU64>) {
@@ -208,6 +254,7 @@ on_every_store! {
         let one = write(store, vec![put("a", "1"), put("b", "1")]).await;
         let two = write(store, vec![Op::Del(key("a"))]).await;
         let change = watch.recv().await.unwrap();
+        assert!(change.own && !change.is_gap());
         assert_eq!((change.rev, &*change.keys), (one, &[key("a"), key("b")][..]));
         let change = watch.recv().await.unwrap();
         assert_eq!((change.rev, &*change.keys), (two, &[key("a")][..]));
@@ -216,13 +263,17 @@ on_every_store! {
     a_lease_has_one_holder_until_it_is_over(store, now) {
         let ttl = Duration::from_secs(30);
         let first = got(take(store, "refresh/1", "a", ttl).await);
-        assert_eq!(first.until_ms, 1_030_000);
-        assert_eq!(take(store, "refresh/1", "b", ttl).await, LeaseTry::Held { until_ms: 1_030_000 });
-        assert_eq!(take(store, "refresh/1", "a", ttl).await, LeaseTry::Held { until_ms: 1_030_000 });
+        assert!((28..=30).contains(&now.seconds_until(first.until_ms)));
+        assert_eq!(take(store, "refresh/1", "b", ttl).await, LeaseTry::Held { until_ms: first.until_ms });
+        assert_eq!(take(store, "refresh/1", "a", ttl).await, LeaseTry::Held { until_ms: first.until_ms });
         got(take(store, "refresh/2", "b", ttl).await);
-        now.fetch_add(29_999, Ordering::SeqCst);
+        let nearly = match now {
+            Time::Turned(_) => 29_999,
+            Time::Moved(..) => 20_000,
+        };
+        now.pass(nearly);
         assert!(matches!(take(store, "refresh/1", "b", ttl).await, LeaseTry::Held { .. }));
-        now.fetch_add(1, Ordering::SeqCst);
+        now.pass(30_000 - nearly);
         let second = got(take(store, "refresh/1", "b", ttl).await);
         assert!(second.token > first.token);
         // The late one can neither prolong nor give back what is another's now.
@@ -234,17 +285,91 @@ on_every_store! {
     a_lease_can_be_prolonged_and_given_back(store, now) {
         let ttl = Duration::from_secs(30);
         let lease = got(take(store, "l", "a", ttl).await);
-        now.fetch_add(20_000, Ordering::SeqCst);
+        now.pass(20_000);
         assert!(store.lease_renew(&lease, ttl).await.unwrap());
-        assert_eq!(take(store, "l", "b", ttl).await, LeaseTry::Held { until_ms: 1_050_000 });
+        let LeaseTry::Held { until_ms } = take(store, "l", "b", ttl).await else {
+            panic!("it was prolonged");
+        };
+        assert!((28..=30).contains(&now.seconds_until(until_ms)));
         store.lease_release(lease).await.unwrap();
         let next = got(take(store, "l", "b", ttl).await);
-        now.fetch_add(30_000, Ordering::SeqCst);
+        now.pass(30_000);
         assert!(!store.lease_renew(&next, ttl).await.unwrap(), "it is over");
         for bad in [Duration::ZERO, Duration::from_secs(3601)] {
             let refused = store.lease_try(&LeaseName("x".into()), &NodeId("a".into()), bad).await;
             assert!(matches!(refused, Err(StoreError::Refused(_))));
         }
+    }
+
+    line_36_a_result_is_written_after_the_lease_is_over_if_nobody_else_wrote_and_only_then(store, now) {
+        let ttl = Duration::from_secs(30);
+        for another_writes in [false, true] {
+            let rev = write(store, vec![put("token", "old")]).await;
+            let late = got(take(store, "refresh/1", "late", ttl).await);
+            // It pauses beyond its lease; another takes over.
+            now.pass(31_000);
+            let present = got(take(store, "refresh/1", "present", ttl).await);
+            if another_writes {
+                store.commit(commit(vec![Pre::At(key("token"), rev)], vec![put("token", "present's")])).await.unwrap();
+            }
+            // What it has may be the only valid token: refusing it for its lease would break the connection.
+            let wrote = store.commit(commit(vec![Pre::At(key("token"), rev)], vec![put("token", "late's")])).await;
+            assert_eq!(wrote.is_ok(), !another_writes, "{wrote:?}");
+            assert_eq!(matches!(wrote, Err(StoreError::Conflict { .. })), another_writes);
+            let expected = if another_writes { "present's" } else { "late's" };
+            assert_eq!(value(store, "token").await.as_deref(), Some(expected));
+            // And the late one's goodbye does not free the present one's lease.
+            store.lease_release(late).await.unwrap();
+            assert!(matches!(take(store, "refresh/1", "third", ttl).await, LeaseTry::Held { .. }));
+            store.lease_release(present).await.unwrap();
+        }
+    }
+
+    a_row_that_must_be_absent_is_neither_made_nor_left(store, _now) {
+        write(store, vec![put("a", "1")]).await;
+        store.commit(commit(vec![Pre::Absent(key("never"))], vec![put("a", "2")])).await.unwrap();
+        assert_eq!(value(store, "never").await, None);
+        store.commit(commit(vec![Pre::Absent(key("never"))], vec![put("a", "3"), Op::Del(key("never"))])).await.unwrap();
+        assert_eq!(value(store, "never").await, None);
+        assert_eq!(value(store, "a").await.as_deref(), Some("3"));
+        assert_eq!(store.scan(b"", None, 10).await.unwrap().len(), 1);
+    }
+
+    of_many_who_make_the_same_row_exactly_one_does(store, _now) {
+        for round in 0..10 {
+            let name = format!("new/{round}");
+            let tries = (0..8).map(|who| {
+                // Some also judge each other's: both conditions hold for at most one of them.
+                let pre = vec![Pre::Absent(key(&name)), Pre::Absent(key(&format!("{name}/{}", (who + 1) % 8)))];
+                store.commit(commit(pre, vec![put(&name, "x"), put(&format!("{name}/{who}"), "x")]))
+            });
+            let done = futures_util::future::join_all(tries).await;
+            assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+            assert!(done.iter().all(|done| matches!(done, Ok(_) | Err(StoreError::Conflict { .. }))), "{done:?}");
+        }
+        assert_eq!(store.scan(b"new/", None, 100).await.unwrap().len(), 20);
+    }
+
+    rows_of_one_commit_are_seen_together(store, _now) {
+        let names = [key("left"), key("right")];
+        write(store, vec![put("left", "0"), put("right", "0")]).await;
+        let writing = async {
+            for n in 1..60 {
+                write(store, vec![put("left", &n.to_string()), put("right", &n.to_string())]).await;
+            }
+        };
+        let reading = async {
+            loop {
+                let rows = store.get_many(&names).await.unwrap();
+                let values: Vec<_> = rows.into_iter().map(|rec| rec.unwrap()).collect();
+                assert_eq!(values[0], values[1]);
+                if values[0].value.as_ref() == b"59" {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        futures_util::future::join(writing, reading).await;
     }
 
     of_many_who_want_a_lease_exactly_one_gets_it(store, _now) {

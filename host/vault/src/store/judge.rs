@@ -42,7 +42,8 @@ pub(super) fn commit(rows: &impl Revs, commit: &Commit) -> Result<(), StoreError
     Ok(())
 }
 
-fn limits(commit: &Commit) -> Result<(), StoreError> {
+/// Refuses a commit that breaks a limit.
+pub(super) fn limits(commit: &Commit) -> Result<(), StoreError> {
     if commit.ops.is_empty() {
         return Err(StoreError::Refused("a commit without operations"));
     }

@@ -128,7 +128,11 @@ impl Store for MemoryStore {
         }
         state.done.insert(commit.id, rev);
         // Told while the lock is held, so that changes arrive in the order of their revisions.
-        let _ = self.changes.send(Change { rev, keys });
+        let _ = self.changes.send(Change {
+            rev,
+            keys,
+            own: true,
+        });
         Ok(Committed { rev })
     }
 
@@ -138,6 +142,12 @@ impl Store for MemoryStore {
 
     async fn last_rev(&self) -> Result<Rev, StoreError> {
         Ok(Rev(self.state().last))
+    }
+
+    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.last = state.last.max(above.0);
+        Ok(())
     }
 
     async fn lease_try(

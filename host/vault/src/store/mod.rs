@@ -1,17 +1,21 @@
 //! The store behind the vault: rows of sealed bytes, commits with preconditions, leases.
 //!
 //! [`Store`] is small on purpose: what is here is used, and each implementation passes one conformance suite
-//! (`tests/store_conformance.rs`). It never sees a key or a plaintext. Two implementations:
-//! [`MemoryStore`] for tests, [`SledStore`] for one machine. A store for several machines joins them later.
+//! (`tests/store_conformance.rs`). It never sees a key or a plaintext. Three implementations:
+//! [`MemoryStore`] for tests, [`SledStore`] for one machine, [`PostgresStore`] for several.
 //!
 //! | file | what |
 //! |---|---|
 //! | `judge.rs` | whether a commit or a lease may go through: the same code for every store |
+//! | `copy.rs` | one store into another |
 //! | `memory.rs` | a map behind a lock |
 //! | `sled/` | redo journal, index, writer thread |
+//! | `postgres/` | rows, log and leases in a database that several hosts share |
 
+mod copy;
 mod judge;
 mod memory;
+mod postgres;
 mod sled;
 
 use std::fmt;
@@ -21,7 +25,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::copy::{Copied, Copying, copy};
 pub use self::memory::MemoryStore;
+pub use self::postgres::{PostgresOptions, PostgresStore};
 pub use self::sled::{SledOptions, SledStore};
 use crate::ids::Rev;
 
@@ -60,8 +66,19 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a recent commit (the last several thousand) went through, and as what.
     async fn outcome(&self, id: &CommitId) -> Result<Option<Committed>, StoreError>;
 
-    /// The revision of the latest commit; 0 in a new store.
+    /// The revision of the latest commit, or a higher one that no commit will have; 0 in a new store.
     async fn last_rev(&self) -> Result<Rev, StoreError>;
+
+    /// Makes all later revisions larger than this one. For a store that is filled from another: a revision that was seen
+    /// there must not mean something else here.
+    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
+        if self.last_rev().await? >= above {
+            return Ok(());
+        }
+        Err(StoreError::Refused(
+            "raising the revisions of this kind of store",
+        ))
+    }
 
     /// Takes the lease `name` for `ttl` (at most [`LEASE_MAX`]) unless somebody holds it. Time is the store's own.
     async fn lease_try(
@@ -77,11 +94,24 @@ pub trait Store: Send + Sync + 'static {
     /// Gives a lease back; not an error when it has expired meanwhile.
     async fn lease_release(&self, lease: Lease) -> Result<(), StoreError>;
 
-    /// What is committed from now on. A slow reader sees `Lagged` and should read again what it cares about.
+    /// What is committed from now on, here or by another host; between hosts not always in the order of revisions. A
+    /// slow reader sees `Lagged`, one of a store that missed something a [`Change::gap`]: read again what matters.
     fn watch(&self) -> tokio::sync::broadcast::Receiver<Change>;
+
+    /// Whether [`Store::watch`] has told all up to a few seconds ago. When not, what was remembered of the store's rows
+    /// must be read again before it is acted upon.
+    fn watch_is_current(&self) -> bool {
+        true
+    }
 
     /// Whether the store takes writes.
     async fn health(&self) -> Health;
+
+    /// Whether other processes may use the same rows at the same time. Then keys become active only after every host has
+    /// had the time to learn of them.
+    fn shared(&self) -> bool {
+        false
+    }
 
     /// Reads everything that is stored, compares what can be compared, and mends what can be mended. May take minutes;
     /// the store serves meanwhile. What is *sealed* in a row is not opened here: that takes keys.
@@ -237,6 +267,26 @@ pub struct Change {
     pub rev: Rev,
     /// The rows it wrote or removed.
     pub keys: Arc<[Key]>,
+    /// Whether this process made it.
+    pub own: bool,
+}
+
+impl Change {
+    /// Tells that some changes were missed, up to this revision.
+    #[must_use]
+    pub fn gap(rev: Rev) -> Self {
+        Self {
+            rev,
+            keys: Arc::default(),
+            own: false,
+        }
+    }
+
+    /// Whether this is such a gap: no commit is without keys.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.keys.is_empty()
+    }
 }
 
 /// The name of a lease.
@@ -302,6 +352,9 @@ pub enum StoreError {
     /// What is stored contradicts itself.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// The operator has to set something right.
+    #[error("{0}")]
+    Setup(String),
     /// Another process uses the folder.
     #[error("{0}")]
     Locked(String),

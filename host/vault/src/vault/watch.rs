@@ -20,9 +20,11 @@ pub struct Changed {
     pub id: String,
     /// The commit.
     pub rev: Rev,
+    /// Whether this process made it.
+    pub own: bool,
 }
 
-/// Changes as they are committed, in order.
+/// Changes as they are committed; those of other hosts not always in the order of revisions.
 pub struct Watch {
     changes: broadcast::Receiver<Change>,
     pending: VecDeque<Changed>,
@@ -39,7 +41,7 @@ impl Watch {
     /// The next change; waits for it. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`RecvError::Lagged`]: too slow, some were missed: read again what matters, then go on.
+    /// [`RecvError::Lagged`]: too slow, or away for too long: read again what matters, then go on.
     /// [`RecvError::Closed`]: the store is gone.
     pub async fn recv(&mut self) -> Result<Changed, RecvError> {
         loop {
@@ -47,6 +49,9 @@ impl Watch {
                 return Ok(changed);
             }
             let change = self.changes.recv().await?;
+            if change.is_gap() {
+                return Err(RecvError::Lagged(1));
+            }
             self.pending.extend(change.keys.iter().filter_map(|key| {
                 let (kind, owner, id) = keys::parse_record(key)?;
                 Some(Changed {
@@ -54,6 +59,7 @@ impl Watch {
                     owner,
                     id,
                     rev: change.rev,
+                    own: change.own,
                 })
             }));
         }

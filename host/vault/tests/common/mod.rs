@@ -123,6 +123,10 @@ impl Store for LostReplies {
         self.inner.last_rev().await
     }
 
+    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
+        self.inner.raise_rev(above).await
+    }
+
     async fn lease_try(
         &self,
         name: &LeaseName,

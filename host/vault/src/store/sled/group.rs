@@ -84,7 +84,11 @@ impl Group {
         done.extend_from_slice(&commit.id.0);
         self.change(Tree::Done, slot.to_be_bytes().to_vec(), Some(done));
         self.done.push((commit.id, rev));
-        self.changes.push(Change { rev, keys });
+        self.changes.push(Change {
+            rev,
+            keys,
+            own: true,
+        });
         Committed { rev }
     }
 
