@@ -5,10 +5,11 @@
 //!   STORE             format and the store's random id; written last when a store is made
 //!   lock              held (flock) by the one process that uses the store; contains its process id
 //!   journal/*.wal     the redo journal
-//!   index/            sled's files
+//!   snapshots/*.snap  the latest two snapshots
+//!   index/<n>.<m>/    sled's files: the index of what came after snapshot n (16 hex digits); m tells several apart
+//!   quarantine/       what was found damaged, the latest few, for whoever wants to look at it
 //! ```
-//! The id is in `STORE`, in every journal segment and in the index: parts of different stores never meet, and an index that
-//! is missing is noticed instead of being made anew, empty.
+//! The id is in `STORE` and in every part: parts of different stores never meet.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
-const FORMAT: &str = "keyport store 1";
+const FORMAT: &str = "keyport store 2";
+/// How many damaged parts are kept.
+const QUARANTINED: usize = 2;
 
 /// The random name of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +34,9 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder if need be, closes it to others, and locks it.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        for folder in [path.to_owned(), path.join("journal"), path.join("index")] {
-            make_private(&folder)?;
+        make_private(path)?;
+        for part in ["journal", "snapshots", "index"] {
+            make_private(&path.join(part))?;
         }
         let lock_path = path.join("lock");
         let mut lock = open_options()
@@ -69,6 +73,49 @@ impl Folder {
 
     pub(super) fn index(&self) -> PathBuf {
         self.path.join("index")
+    }
+
+    pub(super) fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts a damaged part aside.
+    pub(super) fn quarantine(&self, part: &Path) -> Result<(), StoreError> {
+        let aside = self.path.join("quarantine");
+        make_private(&aside)?;
+        let name = part.file_name().unwrap_or_default().to_string_lossy();
+        let mut kept: Vec<(u64, PathBuf)> = std::fs::read_dir(&aside)
+            .map_err(unavailable(&aside))?
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let number = path
+                    .file_name()?
+                    .to_str()?
+                    .split_once('-')?
+                    .0
+                    .parse()
+                    .ok()?;
+                Some((number, path))
+            })
+            .collect();
+        kept.sort();
+        let next = kept.last().map_or(1, |(number, _)| number + 1);
+        let to = aside.join(format!("{next}-{name}"));
+        std::fs::rename(part, &to).map_err(unavailable(part))?;
+        tracing::warn!(from = %part.display(), to = %to.display(), "a damaged part of the store was put aside");
+        let over = (kept.len() + 1).saturating_sub(QUARANTINED);
+        for (_, old) in kept.iter().take(over) {
+            // Only room is lost when this fails.
+            let _ = match old.is_dir() {
+                true => std::fs::remove_dir_all(old),
+                false => std::fs::remove_file(old),
+            };
+        }
+        Ok(())
     }
 
     /// The store's id; `None` when no store was finished here.
@@ -111,7 +158,7 @@ fn from_hex(text: &str) -> Option<[u8; 16]> {
 }
 
 /// An error of the file system at this path.
-pub(super) fn unavailable(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+pub(super) fn unavailable(path: &Path) -> impl Fn(std::io::Error) -> StoreError + use<> {
     let path = path.to_owned();
     move |error| StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
@@ -136,7 +183,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
         .map_err(unavailable(path))
 }
 
-fn make_private(folder: &Path) -> Result<(), StoreError> {
+/// Makes a folder that is its user's alone.
+pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(folder).map_err(unavailable(folder))?;
     restrict(folder, 0o700)
 }

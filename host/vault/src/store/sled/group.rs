@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use tokio::sync::oneshot;
 
 use super::frame::{Frame, Raw, Tree};
-use super::index::Index;
-use super::writer::{LeaseAnswer, Request};
+use super::view::View as Layers;
+use super::writer::{LeaseAnswer, LeaseAsk};
 use super::{DONE_MAX, Shared};
 use crate::ids::Rev;
 use crate::store::judge::{Holder, Revs};
@@ -20,6 +20,12 @@ use crate::store::{Change, Commit, CommitId, Committed, Key, LeaseName, Op, Stor
 pub(super) type CommitReply = oneshot::Sender<Result<Committed, StoreError>>;
 /// Where the answer about a lease goes.
 pub(super) type LeaseReply = oneshot::Sender<Result<LeaseAnswer, StoreError>>;
+
+/// What is written in groups.
+pub(super) enum Ask {
+    Commit(Commit, CommitReply),
+    Lease(LeaseAsk, LeaseReply),
+}
 
 /// What is being decided, and who is to be told.
 #[derive(Default)]
@@ -36,7 +42,7 @@ pub(super) struct Group {
 
 /// Rows as the group would leave them.
 pub(super) struct View<'a> {
-    pub(super) index: &'a Index,
+    pub(super) layers: &'a Layers,
     pub(super) revs: &'a HashMap<Key, Option<Rev>>,
 }
 
@@ -44,7 +50,7 @@ impl Revs for View<'_> {
     fn rev(&self, key: &Key) -> Result<Option<Rev>, StoreError> {
         match self.revs.get(key) {
             Some(rev) => Ok(*rev),
-            None => self.index.rev(key),
+            None => self.layers.rev(key),
         }
     }
 }
@@ -108,13 +114,11 @@ impl Group {
     }
 
     /// Puts a request in only to be told that the store has failed.
-    pub(super) fn refuse(&mut self, request: Request) {
+    pub(super) fn refuse(&mut self, ask: Ask) {
         let failed = || StoreError::Unavailable(String::new());
-        match request {
-            Request::Commit(commit, reply) => {
-                self.commits.push((commit.id, reply, Err(failed())));
-            }
-            Request::Lease(_, reply) => self.leases.push((reply, Err(failed()))),
+        match ask {
+            Ask::Commit(commit, reply) => self.commits.push((commit.id, reply, Err(failed()))),
+            Ask::Lease(_, reply) => self.leases.push((reply, Err(failed()))),
         }
     }
 

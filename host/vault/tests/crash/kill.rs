@@ -1,18 +1,8 @@
-//! Nothing acknowledged is lost when the process is killed, and nothing secret stands in the files.
+//! Lines 1, 3 and 15: nothing acknowledged is lost when the process is killed, at any moment and while it starts; a second
+//! process is refused. And nothing secret stands in the files.
 //!
-//! The test binary starts itself again as the process that is killed: [`child`] is a test that does nothing unless it is
-//! told a folder by the environment.
-
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests may be blunt"
-)]
-
-mod common;
+//! The whole vault is used here, with its own process that is killed: [`child`] is a test that does nothing unless it is told a
+//! folder by the environment.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -23,25 +13,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use common::{CONNECTION, id, put, secret_of};
 use keyport_vault::{Expect, RootKey, SledOptions, SledStore, Store, StoreError, Vault, Write};
+
+use crate::common::{CONNECTION, id, put, secret_of};
+use crate::proof::{Dice, full};
 
 const FOLDER: &str = "KEYPORT_TEST_CRASH_FOLDER";
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-const KILLS: usize = 15;
-/// So small that checkpoints, too, are hit by the kill.
-const SMALL_SEGMENT: u64 = 6_000;
-/// When set, the child's segments have the usual size.
-const USUAL_SEGMENT: &str = "KEYPORT_TEST_USUAL_SEGMENT";
-
 async fn open(folder: &Path) -> Vault {
-    let usual = SledOptions::default();
+    // So small that new segments and snapshots, too, are hit by the kill.
     let options = SledOptions {
-        segment_bytes: match std::env::var_os(USUAL_SEGMENT) {
-            Some(_) => usual.segment_bytes,
-            None => SMALL_SEGMENT,
-        },
-        ..usual
+        segment_bytes: 6_000,
+        snapshot_bytes: 20_000,
+        ..SledOptions::default()
     };
     let store = SledStore::open_with(folder.join("store"), options).unwrap();
     let root = RootKey::from_base64(KEY).unwrap();
@@ -111,7 +95,7 @@ fn acknowledged(folder: &Path) -> u64 {
 
 fn start(folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "kill::child", "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -120,14 +104,14 @@ fn start(folder: &Path) -> Child {
 }
 
 #[tokio::test]
-async fn nothing_acknowledged_is_missing_after_kill_9() {
+async fn line_01_nothing_acknowledged_is_missing_after_kill_9_at_random() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for kill in 0..KILLS {
-        let before = acknowledged(folder);
+    let mut dice = Dice::new("kills at random");
+    let kills = if full() { 200 } else { 12 };
+    for _ in 0..kills {
+        let wanted = acknowledged(folder) + dice.below(60);
         let mut process = start(folder);
-        // Long enough to have written something new, then at another moment each time; some hit the start.
-        let wanted = before + u64::try_from(kill % 5).unwrap() * 20;
         let deadline = Instant::now() + Duration::from_secs(60);
         while acknowledged(folder) < wanted {
             assert!(Instant::now() < deadline, "the writer does not get on");
@@ -137,7 +121,7 @@ async fn nothing_acknowledged_is_missing_after_kill_9() {
             );
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_micros(u64::try_from(kill).unwrap() * 733));
+        std::thread::sleep(Duration::from_micros(dice.below(10_000)));
         process.kill().unwrap();
         process.wait().unwrap();
         if acknowledged(folder) > 0 {
@@ -150,35 +134,28 @@ async fn nothing_acknowledged_is_missing_after_kill_9() {
     );
 }
 
-/// A limit on the size of files stands for the full disk: a write fails half way. It is sled's, whose file is the larger.
+/// Killed again and again before it has finished starting, on one and the same store, without any check between.
 #[tokio::test]
-async fn a_full_disk_loses_nothing_acknowledged_and_the_store_opens_again() {
-    for blocks in [900, 1700] {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --exact child");
-        let mut process = Command::new("sh")
-            .args(["-c", &limited])
-            .arg(std::env::current_exe().unwrap())
-            .env(FOLDER, folder)
-            .env(USUAL_SEGMENT, "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let status = loop {
-            if let Some(status) = process.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "the writer hangs on a full disk");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        assert!(!status.success(), "the disk was never full");
-        let last = acknowledged(folder);
-        assert!(last > 20, "too little was written to mean anything: {last}");
-        check(folder, last).await;
+async fn line_03_killed_while_it_starts_it_always_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut dice = Dice::new("kills at the start");
+    let kills = if full() { 150 } else { 20 };
+    let mut process = start(folder);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while acknowledged(folder) < 150 {
+        assert!(Instant::now() < deadline, "the writer does not get on");
+        std::thread::sleep(Duration::from_millis(1));
     }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    for _ in 0..kills {
+        let mut process = start(folder);
+        std::thread::sleep(Duration::from_micros(dice.below(60_000)));
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    check(folder, acknowledged(folder)).await;
 }
 
 /// Every acknowledged round is there; at most one more is, and then whole.
@@ -210,7 +187,7 @@ async fn check(folder: &Path, last: u64) {
 }
 
 #[tokio::test]
-async fn a_second_process_is_refused() {
+async fn line_15_a_second_process_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = start(folder.path());
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -236,7 +213,13 @@ async fn no_secret_stands_in_the_files_in_any_spelling() {
     let canary = "Canary/Token+Value==&with?odd%signs 7c1f";
     let root = RootKey::from_base64(KEY).unwrap();
     let path = folder.path().join("store");
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(&path).unwrap());
+    // Small files: every byte of them is looked at some hundred times.
+    let options = SledOptions {
+        segment_bytes: 20_000,
+        snapshot_bytes: 30_000,
+        ..SledOptions::default()
+    };
+    let store: Arc<dyn Store> = Arc::new(SledStore::open_with(&path, options).unwrap());
     let vault = Vault::open(store, root).await.unwrap();
     for number in 0..50 {
         let id = id("u1", &format!("con_{number}"));
