@@ -98,19 +98,27 @@ fn seal_with_salt(
     secret: &SecretBytes,
     salt: &[u8; SALT],
 ) -> Result<Vec<u8>, SealError> {
-    let mut text = pad(secret.expose()).ok_or(SealError::TooLong)?;
+    let secret = secret.expose();
+    let (len, padded) = padded(secret.len()).ok_or(SealError::TooLong)?;
     let header = header(key.id, place.generation);
     let derived = derive(key, salt, place.owner).ok_or(SealError::Cipher)?;
-    derived
-        .cipher()
-        .encrypt_in_place(derived.nonce(), &aad(&header, salt, place), &mut *text)
-        .map_err(|_| SealError::Cipher)?;
-    let mut envelope = Vec::with_capacity(HEADER + SALT + 32 + text.len());
+    // One allocation, exactly as long as the envelope: growing would leave a copy of the secret behind. Wiped if the
+    // cipher refuses.
+    let begins = HEADER + SALT + 32;
+    let mut envelope = Zeroizing::new(Vec::with_capacity(begins + padded + TAG));
     envelope.extend_from_slice(&header);
     envelope.extend_from_slice(salt);
     envelope.extend_from_slice(&derived.commit);
-    envelope.extend_from_slice(&text);
-    Ok(envelope)
+    envelope.extend_from_slice(&len.to_be_bytes());
+    envelope.extend_from_slice(secret);
+    envelope.resize(begins + padded, 0);
+    let text = envelope.get_mut(begins..).ok_or(SealError::Cipher)?;
+    let tag = derived
+        .cipher()
+        .encrypt_inout_detached(derived.nonce(), &aad(&header, salt, place), text.into())
+        .map_err(|_| SealError::Cipher)?;
+    envelope.extend_from_slice(&tag);
+    Ok(std::mem::take(&mut *envelope))
 }
 
 /// Which key and generation an envelope names, after the strict check of its header. Nothing is proven by that.
@@ -259,27 +267,28 @@ pub(crate) fn lp(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(part);
 }
 
-fn pad(secret: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if secret.len() > SECRET_MAX {
+/// The length as it is written before the secret, and how long both are with the zeros behind them.
+fn padded(secret: usize) -> Option<(u32, usize)> {
+    if secret > SECRET_MAX {
         return None;
     }
-    let padded = (4 + secret.len()).next_multiple_of(BUCKET);
-    // Room for the tag too: growing would leave a copy of the secret behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(padded + TAG));
-    text.extend_from_slice(&u32::try_from(secret.len()).ok()?.to_be_bytes());
-    text.extend_from_slice(secret);
-    text.resize(padded, 0);
-    Some(text)
+    Some((
+        u32::try_from(secret).ok()?,
+        (4 + secret).next_multiple_of(BUCKET),
+    ))
 }
 
-fn unpad(text: Zeroizing<Vec<u8>>) -> Option<SecretBytes> {
+fn unpad(mut text: Zeroizing<Vec<u8>>) -> Option<SecretBytes> {
     let (len, rest) = text.split_first_chunk::<4>()?;
     let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
-    let (secret, padding) = rest.split_at_checked(len)?;
+    let (_, padding) = rest.split_at_checked(len)?;
     if padding.len() >= BUCKET || padding.iter().any(|byte| *byte != 0) {
         return None;
     }
-    Some(SecretBytes::from_zeroizing(Zeroizing::new(secret.to_vec())))
+    // In its place: what was behind it is wiped with the rest.
+    text.truncate(4 + len);
+    text.drain(..4);
+    Some(SecretBytes::from_zeroizing(text))
 }
 
 #[cfg(test)]

@@ -271,7 +271,10 @@ fn no_salt_comes_twice() {
 #[test]
 fn padding_that_is_not_zeros_or_too_long_is_refused() {
     let text = |edit: fn(&mut Vec<u8>)| {
-        let mut text = pad(b"token").unwrap();
+        let (len, padded) = padded(5).unwrap();
+        let mut text = Zeroizing::new(len.to_be_bytes().to_vec());
+        text.extend_from_slice(b"token");
+        text.resize(padded, 0);
         edit(&mut text);
         unpad(text).is_some()
     };

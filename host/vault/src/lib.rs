@@ -19,6 +19,8 @@ mod error;
 mod ids;
 mod keyring;
 mod keys;
+#[doc(hidden)]
+pub mod measure;
 mod owner_keys;
 mod root_key;
 mod row;

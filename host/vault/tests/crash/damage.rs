@@ -2,11 +2,12 @@
 //! never a panic, a hang, a wrong row or an empty store.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use keyport_vault::store::Op;
-use keyport_vault::{SledStore, Store, StoreError};
+use keyport_vault::{SledOptions, SledStore, Store, StoreError};
 
-use crate::proof::{Dice, SLOTS, Said, copy, files, full, round, round_of, row, small};
+use crate::proof::{Dice, PATIENCE, SLOTS, Said, copy, files, full, round, round_of, row, small};
 
 /// A closed store of `rounds` rounds with two snapshots, journal and index after them; gives what was acknowledged.
 async fn made(folder: &Path, rounds: u64) -> Said {
@@ -372,4 +373,35 @@ async fn a_journal_of_an_earlier_day_beside_a_newer_index_is_refused() {
         refused.to_string().contains("the journal has lost"),
         "{refused}"
     );
+}
+
+/// Nobody asks: the background finds a flipped bit and mends it.
+#[tokio::test]
+async fn line_06_damage_is_found_and_mended_in_the_background() {
+    let place = tempfile::tempdir().unwrap();
+    let said = made(place.path(), 120).await;
+    let options = SledOptions {
+        scrub_every: Some(Duration::from_millis(20)),
+        ..small()
+    };
+    let store = SledStore::open_with(place.path(), options).unwrap();
+    let newest = files(&place.path().join("snapshots")).pop().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[200] ^= 4;
+    std::fs::write(&newest, bytes).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !place.path().join("quarantine").is_dir() {
+        assert!(Instant::now() < deadline, "it is not found");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    rows(&store, &said, "mended in the background")
+        .await
+        .unwrap();
+    // And there are two good ones again.
+    while files(&place.path().join("snapshots")).len() < 2 {
+        assert!(Instant::now() < deadline, "no new snapshot is made");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let report = store.verify().await.unwrap();
+    assert_eq!(report.damaged, Vec::<String>::new());
 }

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use crate::proof::{Dice, Hurt, check, full, start, wait};
+use keyport_vault::{Health, SledOptions, SledStore, Store, StoreError};
+
+use crate::proof::{Dice, Hurt, SLOTS, check, full, round, row, small, start, wait};
 
 /// Enough rounds for new segments and a snapshot.
 const ROUNDS: u64 = 40;
@@ -103,4 +105,58 @@ async fn line_10_commits_of_several_rows_are_whole_or_absent_after_a_crash_at_ea
         "{tried} crashes, each with one in its recovery, at {} calls",
         calls.len()
     );
+}
+
+/// sled can deadlock, and a disk can stop answering: here a write never returns.
+#[tokio::test]
+async fn line_11_a_writer_that_hangs_is_noticed_who_waits_is_told_and_reads_go_on() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, acks) = (place.path().join("store"), place.path().join("acks"));
+    std::fs::create_dir(&folder).unwrap();
+    let status = wait(start(&folder, &acks, ROUNDS, Hurt::Hang(20)), "hang");
+    assert!(status.success(), "{}", errors(&acks));
+    let said = crate::proof::Said::read(&acks);
+    assert!(
+        said.acked.len() < said.tried.len() && said.acked.len() > 5,
+        "{said:?}"
+    );
+    check(&folder, &acks).await;
+}
+
+#[tokio::test]
+async fn line_09_below_the_low_water_mark_writes_are_refused_with_a_sentence_and_reads_go_on() {
+    let place = tempfile::tempdir().unwrap();
+    {
+        let store = SledStore::open_with(place.path(), small()).unwrap();
+        store.commit(round(1)).await.unwrap();
+    }
+    let options = SledOptions {
+        low_water_bytes: u64::MAX,
+        ..small()
+    };
+    let store = SledStore::open_with(place.path(), options).unwrap();
+    let mut written = 1;
+    // What still goes into the present file of the journal does.
+    let refused = loop {
+        match store.commit(round(written + 1)).await {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 100, "nothing is ever refused");
+    };
+    let StoreError::Unavailable(why) = refused else {
+        panic!("{refused}");
+    };
+    assert!(
+        why.contains("nearly full") && why.contains("free some space"),
+        "{why}"
+    );
+    assert_eq!(store.health().await, Health::Failed(why));
+    for n in 1..=written {
+        assert!(store.get(&row("left", n % SLOTS)).await.unwrap().is_some());
+    }
+    drop(store);
+    let store = SledStore::open_with(place.path(), small()).unwrap();
+    assert_eq!(store.health().await, Health::Ok);
+    store.commit(round(written + 1)).await.unwrap();
 }

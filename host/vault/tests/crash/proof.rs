@@ -215,7 +215,15 @@ async fn child() {
         return;
     };
     let rounds: u64 = std::env::var(ROUNDS).unwrap().parse().unwrap();
-    let store = match SledStore::open_with(&folder, small()) {
+    // Where a call hangs, that has to be noticed soon.
+    let options = match std::env::var("KPSHIM_DO").as_deref() {
+        Ok("hang") => SledOptions {
+            stuck: Duration::from_secs(2),
+            ..small()
+        },
+        _ => small(),
+    };
+    let store = match SledStore::open_with(&folder, options) {
         Ok(store) => store,
         // A fault while it opens: that is said, and that is all.
         Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) => return,
@@ -249,6 +257,8 @@ pub enum Hurt<'a> {
     No,
     /// At this call.
     At(u64, &'a str),
+    /// This `fdatasync` of the journal never returns.
+    Hang(u64),
     /// What is durable is kept there.
     Shadow(&'a Path),
 }
@@ -274,6 +284,12 @@ pub fn start(folder: &Path, acks: &Path, rounds: u64, hurt: Hurt<'_>) -> Child {
             command
                 .env("KPSHIM_AT", number.to_string())
                 .env("KPSHIM_DO", how);
+        }
+        Hurt::Hang(number) => {
+            command
+                .env("KPSHIM_AT", number.to_string())
+                .env("KPSHIM_DO", "hang")
+                .env("KPSHIM_ONLY", "/journal/");
         }
         Hurt::Shadow(shadow) => {
             command.env("KPSHIM_SHADOW", shadow);

@@ -6,7 +6,9 @@
  *   KPSHIM_AT      the number of the call that is hurt, and how (KPSHIM_DO):
  *     enospc, eio        it fails once            enospc-on, eio-on   it and all after it fail
  *     kill               the process ends before it
+ *     hang               it never returns
  *     half               half of what was to be written is written, then the process ends
+ *   KPSHIM_ONLY    counts nothing but fdatasync of files with this in their path
  *   KPSHIM_SHADOW  gets what is durable: f-<id> a file's bytes, d-<id> a folder's names, as of the last fsync of each. The id is
  *                  inode and time of birth, as inodes are used again.
  */
@@ -50,9 +52,11 @@ static int path_of(int fd, char *path) {
 }
 
 /* What is to happen to this call: 0 nothing, an errno, or one of these. */
-enum { KILL = -1, HALF = -2 };
+enum { KILL = -1, HALF = -2, HANG = -3 };
 
 static int fate(const char *name, const char *path) {
+    const char *only = getenv("KPSHIM_ONLY");
+    if (only && !(strcmp(name, "fdatasync") == 0 && strstr(path, only))) return 0;
     long number = __atomic_add_fetch(&counted, 1, __ATOMIC_SEQ_CST);
     const char *log = getenv("KPSHIM_LOG");
     if (log) {
@@ -71,10 +75,13 @@ static int fate(const char *name, const char *path) {
     if (number != wanted && !(later && number > wanted)) return 0;
     if (strncmp(what, "enospc", 6) == 0) return ENOSPC;
     if (strncmp(what, "eio", 3) == 0) return EIO;
+    if (strcmp(what, "hang") == 0) return HANG;
     return strcmp(what, "half") == 0 ? HALF : KILL;
 }
 
 static int refuse(int error) {
+    if (error == HANG)
+        for (;;) sleep(1000);
     if (error < 0) {
         kill(getpid(), SIGKILL);
         for (;;) pause();

@@ -7,14 +7,13 @@
 //! |---|---|
 //! | a kill while a recovery snapshot is written leaves `snap.*.generating`, and it never opens again | removed before opening |
 //! | opening can panic or hang on a damaged file | opened on a thread of its own, the panic caught, with a time limit; then made anew |
-//! | flush does not reach the disk | nothing relies on it; `fdatasync` of its files at each new segment makes starts short |
+//! | flush does not reach the disk | nothing relies on it: what is not there at the start is added from the journal |
 //! | concurrent batches stall | no batches, one writer |
 //! | a lost file is replaced by an empty store, writes silently reverted | all of it is compared with the journal at the start and by each scrub |
 //! | it grows to several times what it holds | its folder goes with the next snapshot |
 //! | it fails, panics or hangs while in use | the same index is made anew, in memory if it must be ([`Delta::Memory`]), until the next snapshot |
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use super::entry::Entry;
-use super::folder::{StoreId, make_private, restrict_all, sync_folder, unavailable};
+use super::folder::{StoreId, make_private, restrict_all, unavailable};
 use crate::store::StoreError;
 
 /// sled's index is small; this long, it hangs.
@@ -154,15 +153,15 @@ impl Delta {
         }
     }
 
-    /// Brings sled's files onto the disk. Not needed for durability: it makes the next start short.
+    /// Lets sled write what it holds back. Not needed for durability: it makes the next start short.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        let Self::Sled(sled) = self else {
-            return Ok(());
-        };
-        guard(|| sled.db()?.flush())?;
-        sync_data(&sled.path.join("db"))?;
-        sync_folder(&sled.path)?;
-        restrict_all(&sled.path)
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Sled(sled) => {
+                guard(|| sled.db()?.flush())?;
+                restrict_all(&sled.path)
+            }
+        }
     }
 
     /// Nothing new will read this: its folder may go with the last reader.
@@ -205,13 +204,6 @@ fn guard<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreErr
         }
         Ok(Err(other)) => Err(StoreError::Corrupt(format!("the index: {other}"))),
         Err(_) => Err(StoreError::Corrupt("the index panicked".into())),
-    }
-}
-
-fn sync_data(path: &Path) -> Result<(), StoreError> {
-    match File::open(path).and_then(|file| file.sync_data()) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(unavailable(path)),
     }
 }
 

@@ -417,10 +417,8 @@ impl Journal {
             self.segment_bytes,
             need,
         )?;
-        // Only so that a lost newest segment is noticed; without it the journal is as true.
-        let marked = write_at(&self.file, &frame::continued(self.last), self.end)
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = marked {
+        // Only so that a lost newest segment is noticed; without it the journal is as true, so it is not waited for.
+        if let Err(error) = write_at(&self.file, &frame::continued(self.last), self.end) {
             tracing::warn!(%error, "the end of a journal segment could not be marked");
         }
         *self = next;

@@ -106,12 +106,7 @@ impl Writer {
         let need = u64::try_from(need).unwrap_or(u64::MAX);
         self.journal.rotate(need)?;
         let (first, file) = self.journal.segment();
-        let view = self.shared.view();
-        view.segments.add(first, file);
-        if let Err(error) = view.delta.flush() {
-            // Not needed for anything to be durable; if the index has failed, the next use of it tells.
-            tracing::warn!(%error, "the index could not be brought onto the disk");
-        }
+        self.shared.view().segments.add(first, file);
         Ok(())
     }
 
@@ -263,9 +258,13 @@ impl Writer {
         let gone = kept.split_off(KEPT.min(kept.len()));
         let older = (kept.len() == KEPT).then(|| kept.last().map_or(0, |older| older.sequence));
         self.shared.set_kept(kept);
+        let closing = std::thread::Builder::new().name("keyport-close".into());
+        // Closing sled takes a moment in which nobody should wait. Without a thread it is closed further down.
+        let _ = closing.spawn(move || drop(view));
         for old in gone {
             std::fs::remove_file(old.path()).map_err(unavailable(old.path()))?;
         }
+        let segments_open = Arc::clone(&self.shared.view().segments);
         let segments = journal::list(&self.shared.folder.journal())?;
         for (number, (first, path)) in segments.iter().enumerate() {
             let next = segments.get(number + 1).map(|(next, _)| *next);
@@ -274,7 +273,7 @@ impl Writer {
                 .is_some_and(|(older, next)| next <= older + 1);
             if below {
                 std::fs::remove_file(path).map_err(unavailable(path))?;
-                view.segments.remove(*first);
+                segments_open.remove(*first);
             }
         }
         Ok(())

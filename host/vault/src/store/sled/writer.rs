@@ -238,7 +238,10 @@ impl Writer {
             .map_err(|error| Failure::Refused(error.to_string()))?;
         if !self.journal.fits(bytes.len()) {
             self.next_segment(bytes.len())
-                .map_err(|error| Failure::Refused(error.to_string()))?;
+                .map_err(|error| match error {
+                    StoreError::Unavailable(why) => Failure::Refused(why),
+                    other => Failure::Refused(other.to_string()),
+                })?;
         }
         let (segment, _) = self.journal.segment();
         let at = self
