@@ -16,6 +16,7 @@ use url::Url;
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Entropy, OsEntropy, SystemClock};
 use crate::error::ConnectError;
+use crate::token::gate::Gate;
 use crate::view::Change;
 
 /// What an engine is made of.
@@ -85,6 +86,16 @@ pub struct Options {
     pub failing_over: Duration,
     /// How long a fresh grant is kept while the app cannot be reached for its test call.
     pub pending_retry: Duration,
+    /// How long a token is taken to live whose answer and manifest do not say.
+    pub assumed_life: Duration,
+    /// After this long a grant is renewed whether or not anybody uses it, so that it does not die of age.
+    pub idle_renewal: Duration,
+    /// A connection that was used within this time has its token renewed before the next use would wait for it.
+    pub warm: Duration,
+    /// How often a connection is tested that nobody tests.
+    pub test_every: Duration,
+    /// How often one is tested that has trouble.
+    pub failing_test: Duration,
 }
 
 impl Default for Options {
@@ -101,6 +112,11 @@ impl Default for Options {
             failing_after: 3,
             failing_over: Duration::from_secs(2 * 60),
             pending_retry: Duration::from_secs(10 * 60),
+            assumed_life: Duration::from_secs(60 * 60),
+            idle_renewal: Duration::from_secs(24 * 60 * 60),
+            warm: Duration::from_secs(24 * 60 * 60),
+            test_every: Duration::from_secs(24 * 60 * 60),
+            failing_test: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -116,6 +132,8 @@ pub(crate) struct Inner {
     pub(crate) changes: broadcast::Sender<Change>,
     /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    /// How many token requests go to one host at once, and when it is left alone.
+    pub(crate) gate: Gate,
 }
 
 /// The product's rules, over its parts. Cheap to clone.
@@ -172,6 +190,7 @@ impl Engine {
                 options,
                 changes,
                 turns: Mutex::default(),
+                gate: Gate::default(),
             }),
         })
     }

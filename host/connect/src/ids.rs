@@ -34,8 +34,17 @@ pub(crate) fn timed_id(
     prefix: &str,
     now_ms: i64,
 ) -> Result<String, ConnectError> {
+    let mut id = String::with_capacity(prefix.len() + ID_CHARS);
+    id.push_str(prefix);
+    id.push_str(&time_chars(now_ms));
+    push_random(entropy, &mut id, ID_CHARS - TIME_CHARS)?;
+    Ok(id)
+}
+
+/// A time in nine characters that sort as the times do. Times before 1970 are taken as 1970.
+pub(crate) fn time_chars(ms: i64) -> String {
     let mut digits = [b'0'; TIME_CHARS];
-    let mut rest = u64::try_from(now_ms).unwrap_or(0);
+    let mut rest = u64::try_from(ms).unwrap_or(0);
     for digit in digits.iter_mut().rev() {
         *digit = usize::try_from(rest % 62)
             .ok()
@@ -44,11 +53,16 @@ pub(crate) fn timed_id(
             .unwrap_or(b'0');
         rest /= 62;
     }
-    let mut id = String::with_capacity(prefix.len() + ID_CHARS);
-    id.push_str(prefix);
-    id.extend(digits.iter().map(|digit| char::from(*digit)));
-    push_random(entropy, &mut id, ID_CHARS - TIME_CHARS)?;
-    Ok(id)
+    digits.iter().map(|digit| char::from(*digit)).collect()
+}
+
+/// The time of an id that begins with one, in milliseconds.
+pub(crate) fn time_of(prefix: &str, id: &str) -> Option<i64> {
+    let digits = id.strip_prefix(prefix)?.get(..TIME_CHARS)?;
+    digits.bytes().try_fold(0_i64, |sum, byte| {
+        let digit = BASE62.iter().position(|letter| *letter == byte)?;
+        sum.checked_mul(62)?.checked_add(i64::try_from(digit).ok()?)
+    })
 }
 
 fn push_random(entropy: &dyn Entropy, out: &mut String, count: usize) -> Result<(), ConnectError> {

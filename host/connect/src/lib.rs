@@ -11,15 +11,18 @@
 //! | `session` | short-lived rights of one owner's browser, and the hand-over to the platform's backend |
 //! | `flow` | sign-ins under way: forms, authorization, callbacks |
 //! | `token` | exchange, refresh, revocation |
+//! | `alive` | what is due without anybody asking: renewals, tests |
 //! | `connection` | states, verbs, test calls, imports |
 //! | `use_` | proxy, actions, triggers, credentials |
 //! | `record`, `hidden`, `ids` | what is kept and how; strings nobody prints; ids and bearer values |
 //! | `event`, `key`, `sweep` | the audit trail; platform keys; what time does |
+//! | `fault` | places where a test stops a debug build dead |
 //! | [`view`] | the shapes that leave |
 //!
 //! Left out on purpose: HTTP, cookies' syntax, pages (the server); sealing (the vault); addresses and TLS (egress).
 
 mod actor;
+mod alive;
 mod catalogue;
 mod clock;
 mod configuration;
@@ -27,6 +30,7 @@ mod connection;
 mod engine;
 mod error;
 mod event;
+mod fault;
 mod flow;
 mod hidden;
 mod ids;

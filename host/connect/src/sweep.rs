@@ -1,4 +1,4 @@
-//! What time does: grants that nobody took over end, tests that could not run are tried again, old sessions and flows go.
+//! What time does: what is due for connections is done ([`crate::alive`]), old sessions and flows go.
 //!
 //! The server calls [`Engine::sweep`] now and then. A lease keeps several hosts from doing the same at once; doing it
 //! twice would do no harm.
@@ -10,15 +10,13 @@ use keyport_vault::{Expect, LeaseTry};
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::flow::problem;
-use crate::record::{self, Connection, Flow, Session, SessionStatus, Stored};
-use crate::view::{ConnectionState, FlowStatus, SweepReport};
+use crate::record::{self, Flow, Session, SessionStatus, Stored};
+use crate::view::{FlowStatus, SweepReport};
 
-/// How long one sweep may take before another host may begin.
-const LEASE: Duration = Duration::from_secs(120);
+/// How long one sweep may take before another host may begin: what is begun in its minute, and the longest of it.
+const LEASE: Duration = Duration::from_secs(180);
 /// How long ended sessions and flows can still be asked about.
 const KEPT_MS: i64 = 60 * 60 * 1000;
-/// How long a pending connection's test is left alone between two tries.
-const RETRY_MS: i64 = 15_000;
 
 impl Engine {
     /// Does what is due. One trouble does not stop the rest.
@@ -40,18 +38,11 @@ impl Engine {
     async fn sweep_leased(&self) -> Result<SweepReport, ConnectError> {
         let now = self.now();
         let mut report = SweepReport::default();
-        for head in self.heads::<Connection>(None).await? {
-            if head.clear.state != ConnectionState::Pending {
-                continue;
-            }
-            let swept = self.sweep_pending(&head, now, &mut report).await;
-            if let Err(error) = swept {
-                tracing::warn!(
-                    connection = head.id(),
-                    code = error.code(),
-                    "a pending connection was not swept"
-                );
-            }
+        if let Err(error) = self.tick(&mut report).await {
+            tracing::warn!(
+                code = error.code(),
+                "what is due for connections was not done; it is tried again"
+            );
         }
         for head in self.heads::<Flow>(None).await? {
             let swept = self.sweep_flow(&head, now, &mut report).await;
@@ -84,40 +75,6 @@ impl Engine {
             }
         }
         Ok(report)
-    }
-
-    async fn sweep_pending(
-        &self,
-        head: &Stored<Connection>,
-        now: i64,
-        report: &mut SweepReport,
-    ) -> Result<(), ConnectError> {
-        let clear = &head.clear;
-        if let Some(awaiting) = &clear.awaiting {
-            if now >= awaiting.until {
-                self.abandon(self.load(head.id()).await?, "not_taken_over")
-                    .await?;
-                report.abandoned += 1;
-            }
-            return Ok(());
-        }
-        if clear.retry_until.is_none_or(|until| now >= until) {
-            self.abandon(self.load(head.id()).await?, "provider_down")
-                .await?;
-            report.abandoned += 1;
-        } else if now
-            >= clear
-                .last_tested_at
-                .unwrap_or(clear.created_at)
-                .saturating_add(RETRY_MS)
-        {
-            report.retried += 1;
-            match self.try_pending(head.id()).await {
-                Ok(()) | Err(ConnectError::App { .. }) => {}
-                Err(other) => return Err(other),
-            }
-        }
-        Ok(())
     }
 
     async fn sweep_flow(

@@ -53,6 +53,9 @@ pub struct Fault {
     /// Seconds for the `Retry-After` header.
     #[serde(default)]
     pub retry_after: Option<u32>,
+    /// Answer with the status and nothing else.
+    #[serde(default)]
+    pub empty: bool,
 }
 
 fn once() -> u32 {
@@ -70,6 +73,7 @@ impl Fault {
             hang_ms: 0,
             after: false,
             retry_after: None,
+            empty: false,
         }
     }
 
@@ -145,12 +149,16 @@ pub(crate) async fn happen(State(vendor): State<Vendor>, request: Request, next:
     }
     wait(&fault).await;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = ApiError::new(
-        status,
-        "injected_fault",
-        "this answer was asked for over the control API",
-    )
-    .into_response();
+    let mut response = if fault.empty {
+        status.into_response()
+    } else {
+        ApiError::new(
+            status,
+            "injected_fault",
+            "this answer was asked for over the control API",
+        )
+        .into_response()
+    };
     if let Some(seconds) = fault.retry_after {
         response
             .headers_mut()

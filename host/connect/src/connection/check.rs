@@ -4,6 +4,7 @@ use keyport_manifest::Test;
 use keyport_vault::Owner;
 
 use crate::catalogue::AppEntry;
+use crate::connection::scopes::insufficient;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::record::ConnectionSealed;
@@ -57,7 +58,8 @@ impl Engine {
             .component()?
             .check(call)
             .await
-            .map_err(call_error)?;
+            .map_err(call_error)
+            .map_err(|error| insufficient(error, subject))?;
         Ok(Checked {
             account: Some(AccountView {
                 id: found.id,

@@ -17,7 +17,7 @@ use crate::error::ConnectError;
 use crate::event::Note;
 use crate::flow::{client, fields};
 use crate::hidden::Hidden;
-use crate::record::{self, Connection, ConnectionSealed, Seal, Stored, Token};
+use crate::record::{Connection, ConnectionSealed, Seal, Stored, Token};
 use crate::session::parse_owner;
 use crate::use_::scope;
 use crate::view::{ConnectionView, ImportToken, KeyScope, NewImport, TestReport};
@@ -105,15 +105,14 @@ impl Engine {
             .owner(stored.owner())
             .app(&stored.clear.app)
             .connection(id);
-        let writes = vec![
-            record::put::<Connection>(
-                &stored.id,
-                Expect::At(stored.rev),
-                &stored.clear,
-                Seal::Put(&sealed),
-            )?,
-            self.note(note)?,
-        ];
+        let note = self.note(note)?;
+        let mut writes = self.put_connection(
+            &stored.id,
+            Expect::At(stored.rev),
+            &mut stored.clear,
+            Seal::Put(&sealed),
+        )?;
+        writes.push(note);
         stored.rev = self.commit(writes).await?;
         stored.sealed = Some(sealed);
         self.tell("connection", stored.owner(), id);

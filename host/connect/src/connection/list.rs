@@ -126,6 +126,7 @@ impl Engine {
                 .as_ref()
                 .map(|sealed| sealed.scopes.clone())
                 .unwrap_or_default(),
+            missing_scopes: clear.missing_scopes.clone(),
             config: clear.config.clone(),
             imported: clear.imported,
             created_at: clock::rfc3339(clear.created_at),

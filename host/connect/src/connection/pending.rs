@@ -9,6 +9,7 @@ use keyport_manifest::Means;
 use keyport_vault::{Expect, Owner, Write};
 
 use super::check::{Checked, Subject};
+use super::scopes::missing_scopes;
 use super::state::works;
 use crate::actor::Actor;
 use crate::engine::Engine;
@@ -51,29 +52,17 @@ impl Engine {
             title: fresh.title.unwrap_or_default(),
             app: fresh.app,
             method: fresh.method,
-            account: None,
             state: ConnectionState::Pending,
-            reason: None,
             enabled: true,
             config: fresh.config,
             imported: fresh.imported,
             created_at: now,
             updated_at: now,
-            last_used_at: None,
-            last_tested_at: None,
-            expires_at: fresh
-                .sealed
-                .token
-                .as_ref()
-                .and_then(|token| token.expires_at),
-            failures: 0,
-            failing_since: None,
-            refresh: None,
-            refresh_not_before: None,
             replaces: fresh.replaces,
             flow: flow.map(|flow| flow.id().to_owned()),
-            awaiting: None,
             retry_until: Some(self.after(self.inner.options.pending_retry)),
+            missing_scopes: missing_scopes(&fresh.sealed),
+            ..ConnectionClear::default()
         };
         let mut stored = Stored::<Connection> {
             id: record::record_id::<Connection>(&fresh.owner, &id),
@@ -82,12 +71,13 @@ impl Engine {
             sealed: Some(fresh.sealed),
             damaged: false,
         };
-        let mut writes = vec![record::put::<Connection>(
+        let sealed = stored.sealed()?.clone();
+        let mut writes = self.put_connection(
             &stored.id,
             Expect::Absent,
-            &stored.clear,
-            Seal::Put(stored.sealed()?),
-        )?];
+            &mut stored.clear,
+            Seal::Put(&sealed),
+        )?;
         if let Some(flow) = flow {
             let mut clear = flow.clear.clone();
             clear.status = FlowStatus::Testing;
@@ -185,7 +175,6 @@ impl Engine {
         let mut sealed = pending.sealed()?.clone();
         sealed.account_extra = checked.extra;
         sealed.hosts = self.agreed_hosts(&entry, &sealed)?;
-        pending.sealed = Some(sealed);
         pending.clear.last_tested_at = Some(self.now());
         pending.clear.reason = None;
         pending.clear.retry_until = None;
@@ -217,21 +206,33 @@ impl Engine {
                 clear.status = FlowStatus::AwaitingCompletion;
                 clear.connection_id = Some(id.to_owned());
                 clear.error = None;
-                let writes = vec![
-                    record::put::<Connection>(
-                        &pending.id,
-                        Expect::At(pending.rev),
-                        &pending.clear,
-                        Seal::Put(pending.sealed()?),
-                    )?,
-                    record::put::<Flow>(&flow.id, Expect::At(flow.rev), &clear, Seal::Keep)?,
-                    self.offer_completion(&flow.clear.session, id, until)
-                        .await?,
-                ];
+                let mut writes = self.put_connection(
+                    &pending.id,
+                    Expect::At(pending.rev),
+                    &mut pending.clear,
+                    Seal::Put(&sealed),
+                )?;
+                writes.push(record::put::<Flow>(
+                    &flow.id,
+                    Expect::At(flow.rev),
+                    &clear,
+                    Seal::Keep,
+                )?);
+                let offer = self.offer_completion(&flow.clear.session, id, until).await;
+                match offer {
+                    Ok(offer) => writes.push(offer),
+                    // The session was closed while the sign-in ran: nobody is left to take it over.
+                    Err(error @ ConnectError::Expired { .. }) => {
+                        self.abandon(pending, "cancelled").await?;
+                        return Err(error);
+                    }
+                    Err(other) => return Err(other),
+                }
                 self.commit(writes).await?;
                 id.to_owned()
             }
             _ => {
+                pending.sealed = Some(sealed);
                 let (final_id, writes) = self.promotion(&Actor::Host, &pending).await?;
                 self.commit(writes).await?;
                 final_id
@@ -264,10 +265,10 @@ impl Engine {
         let mut writes = Vec::new();
         let (id, kind) = match clear.replaces.take() {
             None => {
-                writes.push(record::put::<Connection>(
+                writes.extend(self.put_connection(
                     &pending.id,
                     Expect::At(pending.rev),
-                    &clear,
+                    &mut clear,
                     Seal::Put(pending.sealed()?),
                 )?);
                 (
@@ -289,13 +290,18 @@ impl Engine {
                 clear.account = clear.account.or_else(|| old.clear.account.clone());
                 clear.created_at = old.clear.created_at;
                 clear.last_used_at = old.clear.last_used_at;
-                writes.push(record::put::<Connection>(
+                clear.due = old.clear.due;
+                writes.extend(self.put_connection(
                     &old.id,
                     Expect::At(old.rev),
-                    &clear,
+                    &mut clear,
                     Seal::Put(pending.sealed()?),
                 )?);
-                writes.push(record::delete(&pending.id, Expect::At(pending.rev)));
+                writes.extend(Self::drop_connection(
+                    &pending.id,
+                    Expect::At(pending.rev),
+                    &pending.clear,
+                ));
                 (old.id().to_owned(), "connection.reconnected")
             }
         };
@@ -354,8 +360,8 @@ impl Engine {
         if !pending.clear.imported {
             self.revoke(&pending).await;
         }
-        let mut writes = vec![
-            record::delete(&pending.id, Expect::Exists),
+        let mut writes = Self::drop_connection(&pending.id, Expect::Exists, &pending.clear);
+        writes.push(
             self.note(
                 Note::by(&Actor::Host, "connection.abandoned")
                     .owner(pending.owner())
@@ -364,7 +370,7 @@ impl Engine {
                     .code(&why.code)
                     .say(&why.say),
             )?,
-        ];
+        );
         if let Some(flow) = &pending.clear.flow
             && let Ok(flow) = self.load::<Flow>(flow).await
             && !flow.clear.status.ended()

@@ -12,7 +12,7 @@ use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
-use crate::record::{self, Connection, ConnectionClear, Seal, Stored};
+use crate::record::{Connection, ConnectionClear, Seal, Stored};
 use crate::view::{AccountView, ConnectionState, Reason};
 
 /// How exact `last_used_at` is: a write per request would wear out the store for nothing.
@@ -63,12 +63,8 @@ impl Engine {
             let Some(noted) = change(&mut clear) else {
                 return Ok(stored);
             };
-            let mut writes = vec![record::put::<Connection>(
-                &stored.id,
-                Expect::At(stored.rev),
-                &clear,
-                Seal::Keep,
-            )?];
+            let mut writes =
+                self.put_connection(&stored.id, Expect::At(stored.rev), &mut clear, Seal::Keep)?;
             if let Some(kind) = noted {
                 let mut note = Note::by(&Actor::Host, kind)
                     .owner(stored.owner())

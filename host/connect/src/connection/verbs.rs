@@ -11,7 +11,7 @@ use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
-use crate::record::{self, Connection, Seal, Stored};
+use crate::record::{Connection, Seal, Stored};
 use crate::use_::scope;
 use crate::view::{
     ConnectionState, ConnectionView, Disconnected, KeyScope, Reason, TestReport, TestStep,
@@ -290,9 +290,9 @@ impl Engine {
             clear.state = ConnectionState::Disconnected;
             clear.reason = None;
             clear.enabled = true;
-            clear.expires_at = None;
             clear.refresh = None;
             clear.refresh_not_before = None;
+            clear.refresh_failures = 0;
             clear.failures = 0;
             clear.failing_since = None;
             clear.updated_at = now;
@@ -301,15 +301,10 @@ impl Engine {
                 .app(&clear.app)
                 .connection(id)
                 .say(&say);
-            let writes = vec![
-                record::put::<Connection>(
-                    &stored.id,
-                    Expect::At(stored.rev),
-                    clear,
-                    Seal::Destroy,
-                )?,
-                self.note(note)?,
-            ];
+            let note = self.note(note)?;
+            let mut writes =
+                self.put_connection(&stored.id, Expect::At(stored.rev), clear, Seal::Destroy)?;
+            writes.push(note);
             match self.commit(writes).await {
                 Ok(rev) => {
                     stored.rev = rev;
@@ -344,16 +339,16 @@ impl Engine {
                 self.disconnect(actor, id).await?;
             }
         }
-        self.commit(vec![
-            record::delete(&stored.id, Expect::Exists),
+        let mut writes = Self::drop_connection(&stored.id, Expect::Exists, &stored.clear);
+        writes.push(
             self.note(
                 Note::by(actor, "connection.deleted")
                     .owner(stored.owner())
                     .app(&stored.clear.app)
                     .connection(id),
             )?,
-        ])
-        .await?;
+        );
+        self.commit(writes).await?;
         self.tell("connection", stored.owner(), id);
         Ok(())
     }
@@ -370,15 +365,14 @@ impl Engine {
             .owner(stored.owner())
             .app(&stored.clear.app)
             .connection(stored.id());
-        let writes = vec![
-            record::put::<Connection>(
-                &stored.id,
-                Expect::At(stored.rev),
-                &stored.clear,
-                Seal::Keep,
-            )?,
-            self.note(note)?,
-        ];
+        let note = self.note(note)?;
+        let mut writes = self.put_connection(
+            &stored.id,
+            Expect::At(stored.rev),
+            &mut stored.clear,
+            Seal::Keep,
+        )?;
+        writes.push(note);
         stored.rev = self.commit(writes).await?;
         self.tell("connection", stored.owner(), stored.id());
         Ok(self.view(&stored))

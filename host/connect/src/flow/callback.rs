@@ -232,7 +232,8 @@ impl Engine {
                 token: Some(granted.token),
                 capture: all,
                 // RFC 6749, 5.1: what is not said was granted as asked.
-                scopes: granted.scopes.unwrap_or(sealed.scopes),
+                scopes: granted.scopes.unwrap_or_else(|| sealed.scopes.clone()),
+                asked: sealed.scopes,
                 ..ConnectionSealed::default()
             },
             replaces: sealed.reactivates,

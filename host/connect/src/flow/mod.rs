@@ -135,6 +135,8 @@ pub(crate) fn bare_view(stored: &Stored<Flow>) -> FlowView {
         mode: stored.clear.mode,
         connection_id: stored.clear.connection_id.clone(),
         error: stored.clear.error.clone(),
+        choose: None,
+        device: None,
         completion: None,
     }
 }

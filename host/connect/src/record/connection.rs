@@ -19,7 +19,7 @@ impl Entity for Connection {
 }
 
 /// What a listing shows and what a disconnect leaves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ConnectionClear {
     pub(crate) app: String,
     pub(crate) method: String,
@@ -43,6 +43,21 @@ pub(crate) struct ConnectionClear {
     pub(crate) refresh: Option<RefreshIntent>,
     /// No refresh before this time, after the token endpoint could not be reached.
     pub(crate) refresh_not_before: Option<i64>,
+    /// Refreshes in a row that failed without a verdict.
+    #[serde(default)]
+    pub(crate) refresh_failures: u32,
+    /// When its token was obtained.
+    #[serde(default)]
+    pub(crate) token_at: Option<i64>,
+    /// Whether its token can be renewed without its person.
+    #[serde(default)]
+    pub(crate) renews: bool,
+    /// Scopes that were asked for and not granted, as far as the app says what it granted.
+    #[serde(default)]
+    pub(crate) missing_scopes: Vec<String>,
+    /// The time of its row in the due-index.
+    #[serde(default)]
+    pub(crate) due: Option<i64>,
     /// A fresh sign-in of this other connection; takes its place once it is tested. Never listed.
     pub(crate) replaces: Option<String>,
     /// The flow that made it, until it counts.
@@ -86,6 +101,9 @@ pub(crate) struct ConnectionSealed {
     pub(crate) capture: IndexMap<String, Hidden>,
     /// Granted scopes.
     pub(crate) scopes: Vec<String>,
+    /// Scopes that were asked for when the person agreed.
+    #[serde(default)]
+    pub(crate) asked: Vec<String>,
     /// Hosts that calls may go to, as resolved when the person agreed.
     pub(crate) hosts: Vec<String>,
     /// What the test call said beside id and label.
@@ -99,19 +117,10 @@ pub(crate) struct Token {
     pub(crate) access: Hidden,
     #[serde(with = "hidden::option")]
     pub(crate) refresh: Option<Hidden>,
-    /// When the access token ends; absent: never, as far as is known.
+    /// When the access token ends; absent: neither its answer nor the manifest says (see [`crate::alive`]).
     pub(crate) expires_at: Option<i64>,
     /// When it was obtained.
     pub(crate) obtained_at: i64,
     /// Counts up with every answer of the token endpoint.
     pub(crate) generation: u64,
-}
-
-impl Token {
-    /// The longest time, in milliseconds, before its end at which a token may be renewed: a quarter of its life. A token
-    /// that lives shorter than the usual lead would otherwise be renewed at each use.
-    pub(crate) fn lead(&self) -> i64 {
-        self.expires_at
-            .map_or(0, |at| at.saturating_sub(self.obtained_at).max(0) / 4)
-    }
 }

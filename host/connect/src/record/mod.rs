@@ -6,6 +6,7 @@
 
 mod configuration;
 mod connection;
+mod due;
 mod event;
 mod flow;
 mod key;
@@ -13,6 +14,7 @@ mod session;
 
 pub(crate) use configuration::*;
 pub(crate) use connection::*;
+pub(crate) use due::*;
 pub(crate) use event::*;
 pub(crate) use flow::*;
 pub(crate) use key::*;

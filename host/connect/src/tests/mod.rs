@@ -2,8 +2,10 @@
 
 pub(crate) mod native;
 
+mod alive;
 mod keys;
 mod oauth;
+mod races;
 mod refresh;
 mod sessions;
 mod use_;
@@ -43,6 +45,18 @@ pub(crate) struct World {
     pub(crate) host: Actor,
     clock: Arc<TestClock>,
     vendor_clock: VendorClock,
+    store: Arc<MemoryStore>,
+    egress: Egress,
+    catalogue: Catalogue,
+    options: Options,
+}
+
+fn root_key() -> RootKey {
+    use base64::Engine as _;
+    RootKey::from_base64(
+        &base64::engine::general_purpose::STANDARD.encode(b"a root key that only tests know!"),
+    )
+    .unwrap()
 }
 
 pub(crate) const SELF_HOSTED: &str = r#"
@@ -136,17 +150,16 @@ pub(crate) async fn world_where(options: Options, access_token: Duration) -> Wor
     let catalogue = Catalogue::load(vec![source(sandbox), source(SELF_HOSTED)])
         .unwrap()
         .native();
-    let vault = Vault::open(Arc::new(MemoryStore::new()), RootKey::generate().unwrap())
-        .await
-        .unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let vault = Vault::open(store.clone(), root_key()).await.unwrap();
     let clock = Arc::new(TestClock(AtomicI64::new(NOW * 1000)));
     let engine = Engine::assemble(
         vault.clone(),
-        egress,
-        catalogue,
+        egress.clone(),
+        catalogue.clone(),
         Url::parse("http://localhost:4700").unwrap(),
         (clock.clone(), Arc::new(OsEntropy)),
-        options,
+        options.clone(),
     )
     .unwrap();
     World {
@@ -156,10 +169,28 @@ pub(crate) async fn world_where(options: Options, access_token: Duration) -> Wor
         host: Actor::Host,
         clock,
         vendor_clock,
+        store,
+        egress,
+        catalogue,
+        options,
     }
 }
 
 impl World {
+    /// Another host on the same store: nothing in memory is shared.
+    pub(crate) async fn second_engine(&self) -> Engine {
+        let vault = Vault::open(self.store.clone(), root_key()).await.unwrap();
+        Engine::assemble(
+            vault,
+            self.egress.clone(),
+            self.catalogue.clone(),
+            Url::parse("http://localhost:4700").unwrap(),
+            (self.clock.clone(), Arc::new(OsEntropy)),
+            self.options.clone(),
+        )
+        .unwrap()
+    }
+
     /// Moves everybody's clock.
     pub(crate) fn pass(&self, seconds: u64) {
         self.clock

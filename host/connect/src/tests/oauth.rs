@@ -372,3 +372,118 @@ async fn a_cancelled_sign_in_is_over_and_a_grant_that_came_in_is_let_go() {
     assert_eq!(view.status, FlowStatus::Cancelled);
     assert_eq!((world.count().await, world.vendor.stats().grants), (0, 0));
 }
+
+/// A7: neither another session of the same owner nor another owner's.
+#[tokio::test]
+async fn a_flow_of_another_session_is_not_found() {
+    let world = world().await;
+    let session = world.manage().await;
+    let (_, flow, _, _) = returned(&world, &session).await;
+    for other in [
+        world.manage().await,
+        world.session("u2", SessionKind::Manage).await,
+    ] {
+        assert_eq!(code(world.engine.flow(&other, &flow).await), "not_found");
+        assert_eq!(
+            code(world.engine.cancel_flow(&other, &flow).await),
+            "not_found"
+        );
+        assert_eq!(
+            code(world.engine.go(&other, &flow).await.map(|_| ())),
+            "not_found"
+        );
+    }
+}
+
+/// A8: PKCE ties a code to the flow that it was made for.
+#[tokio::test]
+async fn a_code_of_another_flow_is_worth_nothing() {
+    let world = world().await;
+    let session = world.manage().await;
+    let (config, flow, params, go) = returned(&world, &session).await;
+    let other = world.start(&session).await.flow;
+    let gone = world.engine.go(&session, &other.id).await.unwrap();
+    let stolen = world.authorize(&gone).await;
+    let code = |params: &[(String, String)]| {
+        params
+            .iter()
+            .find(|(name, _)| name == "code")
+            .unwrap()
+            .1
+            .clone()
+    };
+    let mut mixed = params;
+    mixed.iter_mut().find(|(name, _)| name == "code").unwrap().1 = code(&stolen);
+    world.engine.callback(&config, mixed, &jar(&go)).await;
+    let view = world.engine.flow(&session, &flow).await.unwrap();
+    assert_eq!(
+        (view.status, view.error.unwrap().code.as_str()),
+        (FlowStatus::Failed, "code_refused")
+    );
+    assert_eq!(world.count().await, 0);
+}
+
+/// R15.
+#[tokio::test]
+async fn each_flow_has_a_verifier_of_its_own() {
+    let world = world().await;
+    world.configured().await;
+    let session = world.manage().await;
+    let mut challenges = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let flow = world.start(&session).await.flow;
+        let go = world.engine.go(&session, &flow.id).await.unwrap();
+        let url = Url::parse(&go.authorize_url).unwrap();
+        let challenge = url
+            .query_pairs()
+            .find(|(name, _)| name == "code_challenge")
+            .unwrap()
+            .1
+            .into_owned();
+        assert_eq!(challenge.len(), 43, "SHA-256 in base64url");
+        challenges.insert(challenge);
+    }
+    assert_eq!(challenges.len(), 10);
+}
+
+/// R18: the server may leave the code redeemable; we do not come back with it.
+#[tokio::test]
+async fn a_refused_code_ends_the_flow_and_is_not_tried_again() {
+    let world = world().await;
+    let session = world.manage().await;
+    let (config, flow, mut params, go) = returned(&world, &session).await;
+    params
+        .iter_mut()
+        .find(|(name, _)| name == "code")
+        .unwrap()
+        .1 = "no-such-code".into();
+    world
+        .engine
+        .callback(&config, params.clone(), &jar(&go))
+        .await;
+    assert_eq!(world.vendor.stats().token_requests, 1);
+    let again = world.engine.callback(&config, params, &jar(&go)).await;
+    assert_eq!(again.error.unwrap().code, "already_used");
+    assert_eq!(world.vendor.stats().token_requests, 1);
+    assert_eq!(
+        world.engine.flow(&session, &flow).await.unwrap().status,
+        FlowStatus::Failed
+    );
+}
+
+/// A19, R28: a redirect would carry the client's secret on.
+#[tokio::test]
+async fn a_token_endpoint_that_redirects_is_a_fault_of_the_set_up() {
+    let world = world().await;
+    let session = world.manage().await;
+    let (config, flow, params, go) = returned(&world, &session).await;
+    world.vendor.fault(keyport_sandbox::Fault::status(
+        keyport_sandbox::Target::Token,
+        1,
+        307,
+    ));
+    world.engine.callback(&config, params, &jar(&go)).await;
+    let view = world.engine.flow(&session, &flow).await.unwrap();
+    assert_eq!(view.error.unwrap().code, "client_refused");
+    assert_eq!(world.vendor.stats().token_requests, 1);
+}

@@ -177,3 +177,36 @@ async fn the_intent_is_durable_before_the_request_and_gone_after_the_answer() {
     assert!(stored.clear.refresh.is_none());
     assert_eq!(stored.sealed.unwrap().token.unwrap().generation, 2);
 }
+
+/// A28, and what Glewlwyd does: a spent token is answered 400 with nothing in it.
+#[tokio::test]
+async fn a_spent_token_that_is_answered_with_nothing_is_given_up_at_the_second_try() {
+    let world = world().await;
+    let id = world.oauth_connection().await;
+    world.vendor.fault(Fault {
+        empty: true,
+        ..Fault::status(Target::Token, 2, 400)
+    });
+    world.pass(3601);
+    assert_ne!(echo(&world, &id).await, 200);
+    assert_ne!(
+        world.connection(&id).await.state,
+        ConnectionState::NeedsReconnect
+    );
+    world.pass(31);
+    assert_ne!(echo(&world, &id).await, 200);
+    let connection = world.connection(&id).await;
+    assert_eq!(connection.state, ConnectionState::NeedsReconnect);
+    assert_eq!(connection.reason.unwrap().code, "refresh_interrupted");
+    let before = world.vendor.stats().token_requests;
+    for _ in 0..5 {
+        world.pass(3600);
+        echo(&world, &id).await;
+        world.engine.sweep().await.unwrap();
+    }
+    assert_eq!(
+        world.vendor.stats().token_requests,
+        before,
+        "and never asked again"
+    );
+}

@@ -198,6 +198,25 @@ async fn an_app_that_does_not_confirm_a_sign_out_is_told_and_the_secret_destroye
     );
 }
 
+/// R40: what the app asks for is done, in the order that ends the grant.
+#[tokio::test]
+async fn a_sign_out_that_the_app_asks_to_repeat_is_repeated_once() {
+    let world = world().await;
+    let id = world.oauth_connection().await;
+    world.vendor.fault(Fault {
+        retry_after: Some(0),
+        ..Fault::status(Target::Revoke, 1, 503)
+    });
+    let done = world.engine.disconnect(&world.host, &id).await.unwrap();
+    assert_eq!(done.revoked, Revoked::Yes);
+    assert_eq!(world.vendor.stats().grants, 0);
+    assert_eq!(
+        world.vendor.stats().revoke_requests,
+        3,
+        "the refresh token twice, then the access token"
+    );
+}
+
 #[tokio::test]
 async fn reactivating_signs_in_under_the_same_id() {
     let world = world().await;
@@ -344,4 +363,17 @@ async fn an_imported_grant_that_does_not_pass_is_not_revoked() {
         "missing_scope"
     );
     assert_eq!((world.count().await, world.vendor.stats().grants), (1, 1));
+}
+
+/// R60: of an answer of the app only what the manifest declares goes on.
+#[tokio::test]
+async fn a_test_answers_with_what_the_manifest_declares_and_nothing_else() {
+    let world = world().await;
+    let id = world.key_connection().await;
+    let report = world.engine.test(&world.host, &id).await.unwrap();
+    let said = serde_json::to_string(&report).unwrap();
+    assert!(said.contains("u_ada"));
+    // The vendor's answer has an e-mail address, which the manifest keeps and no report shows.
+    assert!(!said.contains('@'), "{said}");
+    assert!(!said.contains(KEY));
 }

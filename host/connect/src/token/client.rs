@@ -29,6 +29,7 @@ use url::Url;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::record::ClientKeys;
+use crate::token::gate::{Closed, Seen};
 
 /// The largest token answer: tokens are a few kilobytes.
 const MAX_ANSWER: u64 = 256 << 10;
@@ -123,7 +124,15 @@ impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
 /// The same for revocations, whose answers have no body worth reading (RFC 7009, 2.2).
 pub(crate) struct Revoker<'a> {
     pub(crate) client: &'a TokenClient<'a>,
-    pub(crate) sent: Mutex<Option<Result<u16, TokenFailure>>>,
+    pub(crate) sent: Mutex<Option<Result<Told, TokenFailure>>>,
+}
+
+/// What a revocation endpoint said, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    /// Seconds after which it may be asked again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
@@ -132,16 +141,23 @@ impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let status = self
-                .client
-                .send(request)
-                .await
-                .map(|response| response.status);
-            let confirmed = matches!(status, Ok(200..=299));
+            let told = self.client.send(request).await.map(|response| Told {
+                status: response.status,
+                retry_after: response
+                    .header("retry-after")
+                    .and_then(|text| text.trim().parse().ok()),
+            });
+            let confirmed = matches!(
+                told,
+                Ok(Told {
+                    status: 200..=299,
+                    ..
+                })
+            );
             *self
                 .sent
                 .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(status);
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(told);
             if !confirmed {
                 return Err(NoAnswer);
             }
@@ -290,7 +306,37 @@ impl TokenClient<'_> {
         let request = request
             .body(Body::from_bytes(body))
             .map_err(|_| broken("bad_token_request"))?;
-        self.engine.send_own(self.owner, &url, request).await
+        self.send_in_turn(&url, request).await
+    }
+
+    /// Sends a request when it is its turn at that host. A renewal is not sent to a host that is down, as far as is known; a
+    /// person who waits in front of a sign-in always gets to try.
+    async fn send_in_turn(
+        &self,
+        url: &Url,
+        request: http::Request<Body>,
+    ) -> Result<PlainResponse, TokenFailure> {
+        let gate = &self.engine.inner.gate;
+        let turn = gate
+            .enter(url, self.refresh, self.engine.now())
+            .await
+            .map_err(|closed| TokenFailure::Down {
+                code: "left_alone".into(),
+                unseen: true,
+                retry_after_ms: match closed {
+                    Closed::Open { wait_ms } => u64::try_from(wait_ms).ok(),
+                    Closed::Crowded => None,
+                },
+            })?;
+        let result = self.engine.send_own(self.owner, url, request).await;
+        let seen = match &result {
+            Ok(response) if response.status >= 500 => Seen::Down,
+            Ok(_) => Seen::Up,
+            Err(TokenFailure::Down { .. }) => Seen::Down,
+            Err(_) => Seen::Nothing,
+        };
+        turn.end(seen, self.engine.now());
+        result
     }
 }
 

@@ -3,6 +3,8 @@
 //! By RFC 7009 (the refresh token first, then the access token), or by the request that the manifest declares. Whatever
 //! the app answers, the credentials are destroyed here by the caller; a revocation that failed is told, not hidden.
 
+use std::time::Duration;
+
 use keyport_egress::{Body, Purpose};
 use keyport_manifest::{HostPattern, Oauth2, RequestSpec, Revoke};
 use keyport_vault::Owner;
@@ -15,6 +17,9 @@ use crate::hidden::Hidden;
 use crate::record::{Connection, ConnectionClear, ConnectionSealed, Stored};
 use crate::use_::pass::PassParts;
 use crate::view::Revoked;
+
+/// How long a person who signs out waits for an app that asks to be asked again.
+const WAIT_AT_MOST_MS: u64 = 3000;
 
 impl Engine {
     /// Ends a connection's grant at the app, as far as the app lets one. Never fails; says what became of it.
@@ -80,17 +85,55 @@ impl Engine {
             return Ok(());
         };
         let (keys, endpoints, _) = self.client_of(owner, clear, sealed, oauth).await?;
+        // The refresh token first: it is the grant. The access token after it whatever became of that: one of the two that
+        // ends is better than none.
+        let mut grant = None;
         if let Some(refresh) = &token.refresh {
-            let token = StandardRevocableToken::RefreshToken(RefreshToken::new(
-                refresh.expose().to_owned(),
-            ));
-            self.revoke_one(owner, oauth, &keys, &endpoints, token)
-                .await?;
+            let make = || {
+                StandardRevocableToken::RefreshToken(RefreshToken::new(refresh.expose().to_owned()))
+            };
+            grant = Some(
+                self.revoke_patiently(owner, oauth, &keys, &endpoints, make)
+                    .await,
+            );
         }
-        let token =
-            StandardRevocableToken::AccessToken(AccessToken::new(token.access.expose().to_owned()));
-        self.revoke_one(owner, oauth, &keys, &endpoints, token)
-            .await
+        let make = || {
+            StandardRevocableToken::AccessToken(AccessToken::new(token.access.expose().to_owned()))
+        };
+        let access = self
+            .revoke_patiently(owner, oauth, &keys, &endpoints, make)
+            .await;
+        match (grant, access) {
+            (Some(Err(failure)), _) => Err(failure),
+            // With the grant its access tokens end (RFC 7009, 2.1); some servers end nothing else (2.2.1).
+            (Some(Ok(())), Err(TokenFailure::Unreadable { code })) if code == "http_400" => Ok(()),
+            (_, access) => access,
+        }
+    }
+
+    /// One revocation; once more where the app asks to wait for a moment (RFC 7009, 2.2.1).
+    async fn revoke_patiently(
+        &self,
+        owner: &Owner,
+        oauth: &Oauth2,
+        keys: &crate::record::ClientKeys,
+        endpoints: &crate::record::Endpoints,
+        make: impl Fn() -> StandardRevocableToken + Send,
+    ) -> Result<(), TokenFailure> {
+        let first = self.revoke_one(owner, oauth, keys, endpoints, make()).await;
+        let Err(TokenFailure::Down {
+            retry_after_ms: Some(wait),
+            unseen: false,
+            ..
+        }) = first
+        else {
+            return first;
+        };
+        if wait > WAIT_AT_MOST_MS {
+            return first;
+        }
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        self.revoke_one(owner, oauth, keys, endpoints, make()).await
     }
 
     async fn revoke_one(
@@ -130,8 +173,13 @@ impl Engine {
         {
             Some(Err(failure)) => Err(failure),
             Some(Ok(_)) if confirmed => Ok(()),
-            Some(Ok(status)) => Err(TokenFailure::Unreadable {
-                code: format!("http_{status}"),
+            Some(Ok(told)) if told.status >= 500 || told.status == 429 => Err(TokenFailure::Down {
+                code: format!("http_{}", told.status),
+                unseen: false,
+                retry_after_ms: told.retry_after.map(|seconds| seconds.saturating_mul(1000)),
+            }),
+            Some(Ok(told)) => Err(TokenFailure::Unreadable {
+                code: format!("http_{}", told.status),
             }),
             None => Err(broken()),
         }

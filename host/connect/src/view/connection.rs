@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// Signed in, and not yet tested or not yet taken over by the platform's backend. Not usable.
+    #[default]
     Pending,
     /// Works.
     Connected,
@@ -23,7 +24,7 @@ pub enum ConnectionState {
 /// Why a connection is in its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
-    /// Stable, `snake_case`: `revoked`, `refresh_interrupted`, `provider_down` …
+    /// Stable, `snake_case`: `revoked`, `refresh_interrupted`, `insufficient_scope`, `provider_down` …
     pub code: String,
     /// A sentence for the person.
     pub say: String,
@@ -90,6 +91,9 @@ pub struct ConnectionView {
     /// Scopes that the app granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// Scopes that were asked for and that the app did not grant; signing in again asks for them anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_scopes: Vec<String>,
     /// The configuration that it was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,

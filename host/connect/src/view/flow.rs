@@ -76,6 +76,8 @@ pub enum FlowStatus {
     Authorizing,
     /// The app sent them back; the code is being redeemed.
     Exchanging,
+    /// The app lists several things to connect to; the person chooses one (`choose` has them).
+    Choosing,
     /// The test call is running, or waits for an app that is down.
     Testing,
     /// Works; the platform's backend has yet to take it over.
@@ -115,9 +117,60 @@ pub struct FlowView {
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
+    /// While `choosing`: what there is to choose from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choose: Option<Choose>,
+    /// While `authorizing` with a device code: what the person types at the app (RFC 8628, 3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceCode>,
     /// What the page hands to the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
+}
+
+/// A question in the middle of a sign-in: which of several sites, workspaces or accounts at the app is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Choose {
+    /// Names the question; handed back with the answer.
+    pub step: String,
+    /// What is asked, in a sentence.
+    pub say: String,
+    /// The answers, in the app's order.
+    pub options: Vec<Choice>,
+}
+
+/// One answer to [`Choose`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Choice {
+    /// Handed back when it is chosen. Means nothing by itself.
+    pub value: String,
+    /// What the person sees; the app's words, as text.
+    pub label: String,
+}
+
+/// What a person chose.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// [`Choose::step`].
+    pub step: String,
+    /// [`Choice::value`].
+    pub value: String,
+}
+
+/// A device code as the person sees it (RFC 8628, 3.3). Both are shown as text; the address becomes a link only if it is
+/// https.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceCode {
+    /// What the person types at the app.
+    pub user_code: String,
+    /// Where they type it.
+    pub verification_uri: String,
+    /// The same with the code in it, where the app offers that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// When the code ends, RFC 3339.
+    pub expires_at: String,
 }
 
 /// What the page hands to the platform so that its backend can take the connection over.

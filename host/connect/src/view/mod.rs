@@ -156,4 +156,8 @@ pub struct SweepReport {
     pub retried: usize,
     /// Sessions and flows removed.
     pub removed: usize,
+    /// Tokens renewed before anybody had to wait for it.
+    pub renewed: usize,
+    /// Connections tested because it was time.
+    pub tested: usize,
 }

@@ -83,6 +83,7 @@ export const api = {
   submit: (form) => call('POST', '/page/connections', form),
   startOauth: (start) => call('POST', '/page/flows', start),
   flow: (flow) => call('GET', `/page/flows/${id(flow)}`),
+  choose: (flow, chosen) => call('POST', `/page/flows/${id(flow)}/choose`, chosen),
   cancelFlow: (flow) => call('DELETE', `/page/flows/${id(flow)}`),
   rename: (con, title) => call('PATCH', `/page/connections/${id(con)}`, { title }),
   test: (con) => call('POST', `/page/connections/${id(con)}/test`),

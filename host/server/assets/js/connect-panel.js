@@ -3,11 +3,12 @@
 // form with everything still typed.
 
 import { api } from './api.js';
+import { chooseStep, deviceStep } from './connect-steps.js';
 import { announce, button, el, fill, icon, notice, outside, problemNotice, spinner } from './dom.js';
 import { followFlow, isFinal } from './events.js';
 import { fieldSet } from './fields.js';
-import { openPopup, prefersSameTab, rememberRedirect, sendPopup, watchClosed } from './popup.js';
-import { FORM_STAGES, METHOD_NOTES, OAUTH_STAGES, nextStep, sentence } from './words.js';
+import { forgetFlow, openPopup, prefersSameTab, rememberFlow, rememberRedirect, sendPopup, watchClosed } from './popup.js';
+import { DEVICE_STAGES, FORM_STAGES, METHOD_NOTES, OAUTH_STAGES, nextStep, sentence } from './words.js';
 
 /**
  * `app`: AppView. `connection`: sign this one in again (same id), else null. `onConnected(flow)` runs when the server says
@@ -98,6 +99,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
 
   function submit() {
     if (working || !fieldsOf(shared.method).check()) return;
+    if (shared.method.device) { run(DEVICE_STAGES, async () => (await api.startOauth(request())).flow); return; }
     if (!shared.method.redirects) { run(FORM_STAGES, () => api.submit(request())); return; }
     if (prefersSameTab()) { continueHere(); return; }
     inPopup();
@@ -110,6 +112,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     run(OAUTH_STAGES, async () => {
       try {
         const started = await api.startOauth({ ...request(), mode: 'popup' });
+        rememberFlow({ flow: started.flow.id, connection: connection?.id ?? null });
         sendPopup(popup, started.go_url);
         return started.flow;
       } catch (error) {
@@ -170,9 +173,32 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     shared.flow = flow.id;
     const step = (state) => {
       if (shared.flow !== state.id) return;
-      if (isFinal(state.status)) { stopWatching(); popup?.close(); finish(state); return; }
+      if (isFinal(state.status)) { stopWatching(); popup?.close(); asked?.stop?.(); finish(state); return; }
+      if (ask(state)) { stopWatching(); popup?.close(); return; }
       view.show(state.status, state.error);
     };
+    let asked = null;
+    // A question stays as it stands until the server asks another one: what the person has marked is not lost.
+    function ask(state) {
+      const question = state.choose ?? state.device ?? null;
+      const key = question && JSON.stringify(question);
+      if (asked && asked.key === key) return true;
+      asked?.stop?.();
+      if (!question) {
+        if (asked) view.again();
+        asked = null;
+        return false;
+      }
+      const leave = () => { asked?.stop?.(); cancelFlow(); showForm(); };
+      const made = state.choose
+        ? chooseStep({ flow: state.id, choose: state.choose, appName: app.name, onStartOver: leave, onCancel: leave,
+          onChosen: (after) => { asked = null; view.again(); step(after); } })
+        : deviceStep({ device: state.device, appName: app.name, onCancel: leave });
+      asked = { ...made, key };
+      fill(node, overrideNote(), made.node);
+      made.focus();
+      return true;
+    }
     if (isFinal(flow.status)) { step(flow); return; }
     step(flow);
     stopFollowing = followFlow(flow.id, step, (error) => view.trouble(error.say));
@@ -184,10 +210,13 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     const status = el('p', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite', testid: 'status' });
     const hint = el('div', { role: 'status' });
     const again = popup && button('Open again', { sign: 'window', testid: 'open-again', onClick: inPopup });
-    fill(node, overrideNote(), list, status, hint, el('div', { class: 'buttons end' },
-      again, button('Cancel', { testid: 'cancel-flow', onClick: () => { cancelFlow(); showForm(); } })));
-    node.focus();
+    const buttons = el('div', { class: 'buttons end' },
+      again, button('Cancel', { testid: 'cancel-flow', onClick: () => { cancelFlow(); showForm(); } }));
+    const put = () => { fill(node, overrideNote(), list, status, hint, buttons); node.focus(); };
+    put();
     return {
+      /** Comes back after a question. */
+      again: put,
       show(current, problem = null) {
         const at = stages.findIndex(([statuses]) => statuses.includes(current));
         fill(list, stages.map(([, label], index) => stage(label(app.name), index < at ? 'done' : index === at ? 'now' : '')));
@@ -215,6 +244,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     const flow = shared.flow;
     shared.flow = null;
     working = false;
+    forgetFlow();
     // The server ends unfinished flows by itself; telling it now only frees the person sooner.
     if (flow) api.cancelFlow(flow).catch(() => {});
   }
@@ -224,6 +254,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
   async function finish(flow) {
     working = false;
     shared.flow = null;
+    forgetFlow();
     if (flow.status === 'connected' || flow.status === 'awaiting_completion') {
       shared.done = true;
       const shown = await onConnected(flow);

@@ -1,6 +1,6 @@
 // The fields of a form, from what the manifest says about them: prefix and suffix, help and where to find the value,
-// examples, choices, and hints while typing. The server checks; the hints only save a round trip, so they never stop a
-// submit (but for a required field that is empty).
+// examples, choices, groups, files, fields that depend on another one, and hints while typing. The server checks; the
+// hints only save a round trip, so they never stop a submit (but for a required field that is empty).
 
 import { button, el, fill, icon, outside } from './dom.js';
 
@@ -24,14 +24,28 @@ let count = 0;
  */
 export function fieldSet(fields, { update = false } = {}) {
   const rows = fields.map((field) => fieldRow(field, update));
+  const shown = () => rows.filter((row) => !row.node.hidden);
+
+  // A field that depends on another one is there while that one has one of its values. What is hidden is not sent.
+  function arrange() {
+    for (const row of rows) {
+      const when = row.shownWhen;
+      if (!when) continue;
+      const other = rows.find((one) => one.id === when.field);
+      const value = other && !other.node.hidden ? other.value() : '';
+      row.node.hidden = !when.values.includes(value) && !(update && value === '');
+    }
+  }
+  const node = el('div', { class: 'stack', on: { input: arrange, change: arrange } }, grouped(rows));
+  arrange();
   return {
-    node: el('div', { class: 'stack' }, rows.map((row) => row.node)),
-    /** What was typed, by id; empty ones are left out. */
-    values: () => Object.fromEntries(rows.map((row) => [row.id, row.value()]).filter(([, value]) => value !== '')),
-    dirty: () => rows.some((row) => row.dirty()),
+    node,
+    /** What was typed, by id; empty and hidden ones are left out. */
+    values: () => Object.fromEntries(shown().map((row) => [row.id, row.value()]).filter(([, value]) => value !== '')),
+    dirty: () => shown().some((row) => row.dirty()),
     /** Marks required fields that are empty; false if there is one. The first one gets the focus. */
     check() {
-      const wrong = rows.filter((row) => !row.check());
+      const wrong = shown().filter((row) => !row.check());
       wrong[0]?.focus();
       return wrong.length === 0;
     },
@@ -48,9 +62,25 @@ export function fieldSet(fields, { update = false } = {}) {
       first?.focus();
       return Object.values(rest);
     },
-    focusFirst: () => rows[0]?.focus(),
+    focusFirst: () => shown()[0]?.focus(),
     empty: rows.length === 0,
   };
+}
+
+/** Rows of one group stand under its heading, where the first of them stood. */
+function grouped(rows) {
+  const groups = new Map();
+  const nodes = [];
+  for (const row of rows) {
+    if (!row.group) { nodes.push(row.node); continue; }
+    if (!groups.has(row.group)) {
+      const set = el('fieldset', { class: 'group' }, el('legend', {}, row.group));
+      groups.set(row.group, set);
+      nodes.push(set);
+    }
+    groups.get(row.group).append(row.node);
+  }
+  return nodes;
 }
 
 function fieldRow(field, update) {
@@ -74,6 +104,7 @@ function fieldRow(field, update) {
   const node = el('div', { class: 'field' },
     el('label', { for: inputId }, field.label, !required && !update && el('span', { class: 'optional' }, ' (optional)')),
     framed(field, input),
+    field.file && filePicker(field, input, (text) => show('error', text)),
     help,
     message);
 
@@ -85,16 +116,18 @@ function fieldRow(field, update) {
     else fill(message);
   }
 
-  const value = () => (field.secret ? input.value.trim() : tidy(field, input.value));
+  const value = () => (field.secret || field.multiline ? input.value.trim() : tidy(field, input.value));
   input.addEventListener('input', () => show(null));
   input.addEventListener('blur', () => {
-    if (!field.secret && input.value !== value()) input.value = value();
+    if (!field.secret && !field.multiline && input.value !== value()) input.value = value();
     const [pattern, say] = FORMATS[field.format] ?? [];
     if (pattern && value() && !pattern.test(value())) show('hint', say);
   });
 
   return {
     id: field.id,
+    group: field.group ?? null,
+    shownWhen: field.shown_when ?? null,
     node,
     value,
     dirty: () => input.value !== initial,
@@ -123,7 +156,30 @@ function chooser(field, common, initial, update) {
   return select;
 }
 
+/** A file is read here and its text put into the input: what is sent is what stands there. */
+function filePicker(field, input, refuse) {
+  const max = field.file.max ?? 65536;
+  const chooser = el('input', {
+    type: 'file', class: 'visually-hidden', tabindex: -1, 'aria-hidden': 'true', accept: (field.file.accept ?? []).join(','), testid: `file-${field.id}`,
+    on: {
+      change: async () => {
+        const file = chooser.files[0];
+        chooser.value = '';
+        if (!file) return;
+        if (file.size > max) { refuse(`This file is larger than ${Math.ceil(max / 1024)} kB; choose the right one.`); return; }
+        const text = await file.text().catch(() => null);
+        if (text === null || text.includes('\u0000')) { refuse('This file cannot be read as text; choose another one.'); return; }
+        input.value = text.trim();
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        input.focus();
+      },
+    },
+  });
+  return el('div', { class: 'file' }, button('Choose a file…', { kind: 'quiet', testid: `choose-${field.id}`, onClick: () => chooser.click(), 'aria-label': `Choose a file: ${field.label}` }), chooser);
+}
+
 function textInput(field, common, initial) {
+  if (field.multiline) return multilineInput(field, common, initial);
   return el('input', {
     ...common,
     type: field.secret ? 'password' : INPUT_TYPES[field.format] ?? 'text',
@@ -137,8 +193,22 @@ function textInput(field, common, initial) {
   });
 }
 
+/** A key in PEM and the like: several lines, in the letters of a machine. */
+function multilineInput(field, common, initial) {
+  return el('textarea', {
+    ...common,
+    class: `input multiline${field.secret ? ' masked' : ''}`,
+    rows: 5,
+    value: initial,
+    placeholder: field.example && (field.secret ? null : `e.g. ${field.example}`),
+    autocomplete: 'off',
+    autocapitalize: 'none',
+    spellcheck: 'false',
+  });
+}
+
 function framed(field, input) {
-  if (input.tagName === 'SELECT' || !(field.prefix || field.suffix || field.secret)) return input;
+  if (input.tagName !== 'INPUT' || !(field.prefix || field.suffix || field.secret)) return input;
   let eye = null;
   if (field.secret) {
     eye = button('', { kind: 'quiet icon-only', sign: 'eye', 'aria-label': `Show what is typed: ${field.label}`, 'aria-pressed': 'false',

@@ -43,17 +43,28 @@ export function watchClosed(popup, onClosed) {
 }
 
 const KEY = 'keyport-redirect';
+const FOLLOWED = 'keyport-flow';
+
+/** Remembers in this tab which sign-in is under way in another window, for when this page is loaded anew. */
+export function rememberFlow(what) {
+  try { sessionStorage.setItem(FOLLOWED, JSON.stringify({ ...what, at: Date.now() })); } catch { /* private mode: the person begins again */ }
+}
+
+export function forgetFlow() {
+  try { sessionStorage.removeItem(FOLLOWED); } catch { /* as above */ }
+}
 
 /** Remembers in this tab what was being connected, before the tab itself goes to the app. */
 export function rememberRedirect(what) {
   try { sessionStorage.setItem(KEY, JSON.stringify({ ...what, at: Date.now(), back: location.pathname })); } catch { /* private mode: the server still knows */ }
 }
 
-/** What this tab was connecting when it left, once; null if nothing or if it was more than 15 minutes ago. */
+/** What this tab was connecting when it left or was loaded anew, once; null if nothing or if it was more than 15 minutes ago. */
 export function takeRedirect() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEY));
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? sessionStorage.getItem(FOLLOWED));
     sessionStorage.removeItem(KEY);
+    sessionStorage.removeItem(FOLLOWED);
     return kept && Date.now() - kept.at < 15 * 60 * 1000 ? kept : null;
   } catch { return null; }
 }

@@ -47,8 +47,9 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     state.className = `state ${words.tone}`;
     fill(state, icon(words.sign), words.label);
     const why = reasonWords(connection);
-    reason.hidden = !why;
-    reason.textContent = why ?? '';
+    const lacks = connection.enabled && connection.state === 'connected' ? connection.missing_scopes ?? [] : [];
+    reason.hidden = !why && lacks.length === 0;
+    fill(reason, why, lacks.length > 0 && [why && ' ', `${connection.app_name} did not grant: ${lacks.join(', ')}. Sign in again to be asked anew.`]);
     showActions();
   }
 

@@ -46,6 +46,7 @@ pub(super) const ASSETS: &[Asset] = assets![
     JS "js/catalogue.js",
     JS "js/connect-dialog.js",
     JS "js/connect-panel.js",
+    JS "js/connect-steps.js",
     JS "js/connect-window.js",
     JS "js/deliver.js",
     JS "js/dialog.js",
