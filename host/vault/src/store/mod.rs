@@ -45,10 +45,11 @@ pub const LEASE_MAX: Duration = Duration::from_secs(3600);
 /// Sealed rows, with atomic commits. All methods may be called from any task.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// One row.
+    /// One row. [`StoreError::Corrupt`] when the disk has lost it.
     async fn get(&self, key: &Key) -> Result<Option<Rec>, StoreError>;
 
-    /// Several rows as of one moment, in the order asked for.
+    /// Several rows as of one moment, in the order asked for. One that the disk has lost comes with an empty value, so that it
+    /// does not fail the others, here as in [`Store::scan`].
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Rec>>, StoreError>;
 
     /// At most `limit` rows whose key begins with `prefix`, in order of their bytes, beginning after `after`.

@@ -167,7 +167,7 @@ impl Vault {
     pub async fn get(&self, id: &RecordId) -> Result<Option<Record>, VaultError> {
         check_id(&id.id)?;
         let key = keys::record(id);
-        let Some(rec) = self.inner.store.get(&key).await? else {
+        let Some(rec) = self.inner.rec(&key).await? else {
             return Ok(None);
         };
         let row = self.inner.row(&key, &rec);
@@ -188,7 +188,7 @@ impl Vault {
     pub async fn head(&self, id: &RecordId) -> Result<Option<Head>, VaultError> {
         check_id(&id.id)?;
         let key = keys::record(id);
-        let rec = self.inner.store.get(&key).await?;
+        let rec = self.inner.rec(&key).await?;
         Ok(rec.map(|rec| self.inner.head(id.clone(), &key, &rec)))
     }
 
@@ -329,6 +329,17 @@ impl Vault {
 }
 
 impl Inner {
+    /// A record's row. One that the disk has lost comes empty, which shows as damaged: it can be written anew or deleted.
+    async fn rec(&self, key: &Key) -> Result<Option<Rec>, StoreError> {
+        match self.store.get(key).await {
+            Err(StoreError::Corrupt(_)) => {
+                let rows = self.store.get_many(std::slice::from_ref(key)).await?;
+                Ok(rows.into_iter().next().flatten())
+            }
+            other => other,
+        }
+    }
+
     fn row(&self, key: &Key, rec: &Rec) -> Row {
         row::decode(&self.row_mac, key, &rec.value)
     }

@@ -246,7 +246,13 @@ async fn line_07_one_damaged_part_does_not_fail_the_reads_of_others() {
         wrong <= 1 && right >= 2 * SLOTS - 1,
         "{right} right, {wrong} unreadable"
     );
-    // A list with it is shown, and verifying names it.
+    // A list with it is shown, other rows with it are read, and verifying names it.
+    let both = store
+        .get_many(&[row("left", 5), row("left", 6)])
+        .await
+        .unwrap();
+    assert_eq!(both[0].as_ref().unwrap().value.is_empty(), wrong == 1);
+    round_of(&both[1].as_ref().unwrap().value);
     let page = store.scan(b"r/left/", None, 100).await.unwrap();
     assert_eq!(u64::try_from(page.len()).unwrap(), SLOTS);
     let report = store.verify().await.unwrap();

@@ -121,8 +121,8 @@ impl Folder {
     /// The store's id; `None` when no store was finished here.
     pub(super) fn id(&self) -> Result<Option<StoreId>, StoreError> {
         let path = self.path.join("STORE");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(&path)(error)),
         };
@@ -130,7 +130,7 @@ impl Folder {
         match (text.lines().next(), id) {
             (Some(FORMAT), Some(id)) => Ok(Some(StoreId(id))),
             _ => Err(StoreError::Corrupt(format!(
-                "{} is not a store file of this version of keyport",
+                "{} is not a store file of this version of keyport; restore the store from a backup",
                 path.display()
             ))),
         }

@@ -256,8 +256,8 @@ impl SledStore {
             Ok(found) => return Ok(found),
             Err(ReadError::Damaged(_)) => true,
             Err(ReadError::Store(_)) => false,
-            // The row may have stood in a file that went while it was being looked up.
-            Err(ReadError::Row(_)) if !Arc::ptr_eq(&view, &self.shared.view()) => {
+            // It stood in a file that went while it was being looked up.
+            Err(ReadError::Moved) => {
                 return Ok(wait(&self.shared.view(), read).await?);
             }
             Err(error) => return Err(error.into()),
@@ -346,6 +346,13 @@ impl Shared {
 
     fn set_kept(&self, kept: Vec<Arc<Snapshot>>) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    fn is_made(&self) -> bool {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     fn last(&self) -> u64 {
@@ -455,9 +462,15 @@ impl Store for SledStore {
         let keys = keys.to_vec();
         self.read(keys.len() <= 64, move |view, patience| {
             let _gate = view.gated(patience)?;
-            keys.iter()
-                .map(|key| view.get(key.as_bytes(), patience))
-                .collect()
+            let get = |key: &Key| match view.get(key.as_bytes(), patience) {
+                // As in a list: one that was lost does not fail the others.
+                Err(ReadError::Row(rev)) => Ok(Some(Rec {
+                    rev,
+                    value: bytes::Bytes::new(),
+                })),
+                other => other,
+            };
+            keys.iter().map(get).collect()
         })
         .await
     }

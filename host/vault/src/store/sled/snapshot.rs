@@ -72,8 +72,10 @@ pub(super) enum ReadError {
     WouldWait,
     /// The snapshot is damaged.
     Damaged(String),
-    /// One row is damaged.
-    Row(StoreError),
+    /// This one row, of this revision, was lost to damage of the disk.
+    Row(Rev),
+    /// It stood in a part of the journal that a new snapshot has made needless: look it up again.
+    Moved,
     /// The store cannot be read.
     Store(StoreError),
 }
@@ -83,7 +85,8 @@ impl From<ReadError> for StoreError {
         match error {
             ReadError::WouldWait => Self::Unavailable("the disk has to be waited for".into()),
             ReadError::Damaged(what) => Self::Corrupt(what),
-            ReadError::Row(error) | ReadError::Store(error) => error,
+            ReadError::Row(_) | ReadError::Moved => lost(),
+            ReadError::Store(error) => error,
         }
     }
 }
@@ -103,13 +106,13 @@ impl BlockRow<'_> {
                 rev: Rev(self.rev),
                 value: block.slice(value.clone()),
             }),
-            None => Err(ReadError::Row(lost())),
+            None => Err(ReadError::Row(Rev(self.rev))),
         }
     }
 }
 
 /// What is said of a row that cannot be read any more.
-pub(super) fn lost() -> StoreError {
+fn lost() -> StoreError {
     StoreError::Corrupt(
         "this row was lost to damage of the disk; write it anew or restore a backup".into(),
     )

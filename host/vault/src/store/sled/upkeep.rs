@@ -35,10 +35,10 @@ const KEPT: usize = 2;
 /// After this much work the thread that makes a snapshot rests for as long as it took, but not longer than `REST_MAX`.
 const REST_EVERY: u64 = 1024 * 1024;
 const REST_MAX: Duration = Duration::from_millis(50);
-/// When commits come faster than the snapshot that is being made, it does not rest any more, and past `SLOW` times what is due
-/// each group waits a little: so the disk holds a bounded multiple of what is live.
-const SLOW: u64 = 2;
+/// When commits come faster than the snapshot that is being made, it does not rest any more, and once as much has come as is
+/// due for the next, each group waits for it a little: so the disk holds a bounded multiple of what is live.
 const WAIT: Duration = Duration::from_millis(5);
+const WAITS: usize = 20;
 
 /// How the making of a snapshot went; [`ReadError::WouldWait`] means that it was stopped.
 pub(super) type Made = Result<Snapshot, ReadError>;
@@ -51,12 +51,14 @@ pub(super) struct Upkeep {
     /// A snapshot is wanted as soon as may be.
     overdue: bool,
     making: Option<JoinHandle<()>>,
+    closing: Option<JoinHandle<()>>,
     cancel: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
     /// As of when the frozen index is, and the entries that are not rows as of then.
     frozen: Option<(u64, Vec<Small>)>,
     /// Distinguishes folders of the index.
     folders: u64,
+    waiting_next: Vec<oneshot::Sender<Result<(), StoreError>>>,
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
@@ -89,6 +91,11 @@ impl Writer {
             Request::Snapshot(reply) => {
                 if let Some(why) = self.shared.failure() {
                     let _ = reply.send(Err(StoreError::Unavailable(why)));
+                    return;
+                }
+                if self.upkeep.making.is_some() {
+                    // That one is as of a moment before this was asked for.
+                    self.upkeep.waiting_next.push(reply);
                     return;
                 }
                 self.upkeep.waiting.push(reply);
@@ -130,8 +137,11 @@ impl Writer {
             .max(self.shared.options.snapshot_bytes);
         if self.upkeep.making.is_some() {
             let bytes = self.upkeep.journal_bytes;
-            self.upkeep.hurry.store(bytes > due, Ordering::Relaxed);
-            if bytes > due.saturating_mul(SLOW) {
+            self.upkeep.hurry.store(bytes > due / 2, Ordering::Relaxed);
+            for _ in 0..if bytes > due { WAITS } else { 0 } {
+                if self.shared.is_made() {
+                    break;
+                }
                 std::thread::sleep(WAIT);
             }
             return;
@@ -233,12 +243,18 @@ impl Writer {
                 },
                 Err(error) => Err(error),
             },
-            Err(ReadError::Row(error) | ReadError::Store(error)) => Err(error),
+            Err(error) => Err(error.into()),
         };
         if let Err(error) = &done {
             tracing::warn!(%error, "no snapshot was made; the journal goes on");
         }
         self.tell(&done);
+        if !self.upkeep.waiting_next.is_empty() {
+            self.upkeep.waiting = std::mem::take(&mut self.upkeep.waiting_next);
+            if let Err(error) = self.begin_snapshot() {
+                self.tell(&Err(error));
+            }
+        }
     }
 
     fn put_in_place(&mut self, snapshot: Snapshot) -> Result<(), StoreError> {
@@ -259,8 +275,9 @@ impl Writer {
         let older = (kept.len() == KEPT).then(|| kept.last().map_or(0, |older| older.sequence));
         self.shared.set_kept(kept);
         let closing = std::thread::Builder::new().name("keyport-close".into());
-        // Closing sled takes a moment in which nobody should wait. Without a thread it is closed further down.
-        let _ = closing.spawn(move || drop(view));
+        // Closing sled takes a moment in which nobody should wait. Without a thread it is closed here.
+        self.finish_closing();
+        self.upkeep.closing = closing.spawn(move || drop(view)).ok();
         for old in gone {
             std::fs::remove_file(old.path()).map_err(unavailable(old.path()))?;
         }
@@ -281,6 +298,7 @@ impl Writer {
 
     fn tell(&mut self, done: &Result<(), StoreError>) {
         for waiting in self.upkeep.waiting.drain(..) {
+            // Who asked may have gone.
             let _ = waiting.send(done.clone());
         }
     }
@@ -322,6 +340,13 @@ impl Writer {
         Ok(mended)
     }
 
+    /// Waits until an older index is closed.
+    pub(super) fn finish_closing(&mut self) {
+        if let Some(closing) = self.upkeep.closing.take() {
+            let _ = closing.join();
+        }
+    }
+
     /// Ends the making of a snapshot without one.
     pub(super) fn stop_making(&mut self) {
         self.upkeep.cancel.store(true, Ordering::Relaxed);
@@ -335,6 +360,8 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let next = std::mem::take(&mut self.upkeep.waiting_next);
+        self.upkeep.waiting.extend(next);
         self.tell(&Err(StoreError::Unavailable("it was stopped".into())));
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::delta::{Delta, Entries};
 use super::entry::{Entry, Pointer};
 use super::files::{Patience, Segments, read_at};
-use super::snapshot::{ReadError, Snapshot, lost};
+use super::snapshot::{ReadError, Snapshot};
 use crate::ids::Rev;
 use crate::store::judge::Revs;
 use crate::store::{Key, Rec, StoreError, VALUE_MAX};
@@ -108,9 +108,12 @@ impl View {
     /// A value in the journal, checked.
     pub(super) fn value(&self, pointer: &Pointer, patience: Patience) -> Result<Bytes, ReadError> {
         let len = usize::try_from(pointer.len).unwrap_or(usize::MAX);
-        let segment = self.segments.get(pointer.segment);
-        let (Some(segment), true) = (segment, len <= VALUE_MAX) else {
-            return Err(ReadError::Row(lost()));
+        let lost = ReadError::Row(Rev(pointer.rev));
+        if len > VALUE_MAX {
+            return Err(lost);
+        }
+        let Some(segment) = self.segments.get(pointer.segment) else {
+            return Err(ReadError::Moved);
         };
         let mut bytes = vec![0; len];
         match read_at(&segment, &mut bytes, pointer.offset, patience) {
@@ -118,7 +121,7 @@ impl View {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 Err(ReadError::WouldWait)
             }
-            Ok(()) | Err(_) => Err(ReadError::Row(lost())),
+            Ok(()) | Err(_) => Err(lost),
         }
     }
 
@@ -344,7 +347,7 @@ impl Walk<'_> {
                 Some((_, Entry::At(pointer))) => {
                     let value = match self.view.value(&pointer, self.patience) {
                         Ok(value) => Some(value),
-                        Err(ReadError::Row(_)) => None,
+                        Err(ReadError::Row(_) | ReadError::Moved) => None,
                         Err(other) => return Err(other),
                     };
                     (pointer.rev, value)

@@ -300,6 +300,7 @@ impl Writer {
     /// Leaves the index complete, so that the next start has little to apply.
     fn close(mut self) {
         self.stop_making();
+        self.finish_closing();
         if self.shared.failure().is_some() {
             return;
         }
