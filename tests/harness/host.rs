@@ -25,6 +25,10 @@ pub struct Setup {
     pub apps: Vec<PathBuf>,
     /// Further lines of the configuration file.
     pub more: String,
+    /// The data folder, where several hosts share one: their store is elsewhere, what they compile is the same.
+    pub data: Option<PathBuf>,
+    /// The root key's file, where several hosts share one.
+    pub root_key: Option<PathBuf>,
 }
 
 /// A running `keyport serve`.
@@ -40,12 +44,9 @@ impl Host {
     /// Starts a host on an empty folder and a free loopback port, with debug logs.
     pub fn start(setup: Setup) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let made = binary::run(&[
-            "key",
-            "root",
-            &folder.path().join("root.key").display().to_string(),
-        ]);
-        assert!(made.status.success(), "{}", binary::said(&made));
+        if setup.root_key.is_none() {
+            make_root_key(&folder.path().join("root.key"));
+        }
         Self::start_in(folder, setup, free_port())
     }
 
@@ -149,6 +150,21 @@ impl Host {
         self.child.wait().expect("a child");
     }
 
+    /// Stops it where it stands, as a machine that hangs would.
+    pub fn pause(&self) {
+        signal(&self.child, "STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        signal(&self.child, "CONT");
+    }
+
+    /// Further lines of the configuration file, from the next start on.
+    pub fn configure(&mut self, more: &str) {
+        more.clone_into(&mut self.setup.more);
+    }
+
     /// Starts it again on the same folder and port.
     pub fn start_again(&mut self) {
         let again = Self::start_in(Arc::clone(&self.folder), self.setup.clone(), self.port);
@@ -173,15 +189,24 @@ fn configuration(folder: &Path, setup: &Setup, port: u16) -> String {
     let mut text = format!(
         "public_url = \"http://localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\ndata = {:?}\napps = {:?}\n{}\n\
          [root_key]\nfile = {:?}\n[log]\nlevel = \"debug\"\n[origins]\n",
-        folder.join("data"),
+        setup.data.clone().unwrap_or_else(|| folder.join("data")),
         setup.apps,
         setup.more,
-        folder.join("root.key"),
+        setup
+            .root_key
+            .clone()
+            .unwrap_or_else(|| folder.join("root.key")),
     );
     for (from, to) in &setup.origins {
         writeln!(text, "{from:?} = {to:?}").expect("a string");
     }
     text
+}
+
+/// Makes a file with a new root key.
+pub fn make_root_key(file: &Path) {
+    let made = binary::run(&["key", "root", &file.display().to_string()]);
+    assert!(made.status.success(), "{}", binary::said(&made));
 }
 
 /// A running `keyport dev`.

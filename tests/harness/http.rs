@@ -202,6 +202,26 @@ impl Client {
         Ok(answer)
     }
 
+    /// The lines of an answer that does not end, as they come.
+    ///
+    /// # Panics
+    /// If it is not answered with 200.
+    #[track_caller]
+    pub fn lines(&mut self, url: &str) -> impl Iterator<Item = String> + Send + use<> {
+        let mut request = self.agent.get(url);
+        if let Some(jar) = self.cookies.get(&origin(url)) {
+            let pairs: Vec<_> = jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            request = request.header("cookie", pairs.join("; "));
+        }
+        let answer = request.call().expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "{url}");
+        let reader = std::io::BufReader::new(answer.into_body().into_reader());
+        std::io::BufRead::lines(reader).map_while(Result::ok)
+    }
+
     /// Follows `Location` from an answer to `url` for as long as `go_on` says so; the last URL and its answer.
     pub fn follow(
         &mut self,

@@ -9,6 +9,7 @@
 //! | [`peer`] | programs that nobody here wrote, started on free loopback ports |
 //! | [`platform`] | the calls that a platform's backend makes |
 //! | [`postgres`] | a database server of the test's own |
+//! | [`provider`] | an OAuth provider that can be stopped in the middle of a refresh |
 //! | [`proxy`] | a network at its worst, between a host and its database |
 //! | [`browser`] | the page's calls, for tests that need no real browser |
 //!
@@ -28,4 +29,5 @@ pub mod http;
 pub mod peer;
 pub mod platform;
 pub mod postgres;
+pub mod provider;
 pub mod proxy;

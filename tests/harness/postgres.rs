@@ -260,6 +260,53 @@ impl Cluster {
         }
     }
 
+    fn restart(&self) {
+        let stopped = self.program("pg_ctl", &["stop", "--mode=fast", "--pgdata", &self.data()]);
+        assert!(stopped.status.success(), "pg_ctl stop: {}", said(&stopped));
+        self.start_server();
+    }
+
+    /// Starts anew with this certificate and key.
+    pub fn use_tls(&self, certificate: &str, key: &str) {
+        let (pem, private) = (
+            self.folder.join("data/server.crt"),
+            self.folder.join("data/server.key"),
+        );
+        std::fs::write(&pem, certificate).expect("it is ours");
+        std::fs::write(&private, key).expect("it is ours");
+        std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o600))
+            .expect("it is ours");
+        if !self.user.is_empty() {
+            let done = Command::new("chown")
+                .arg("postgres")
+                .args([&pem, &private])
+                .status();
+            assert!(done.expect("chown(1) is there").success());
+        }
+        self.configure(&["ssl = on"]);
+        self.restart();
+    }
+
+    /// From now on no file of the server can grow beyond so many KiB, as on a disk that is full.
+    pub fn limit_files(&self, kib: u64) {
+        let pid = self.process();
+        let limit = (kib * 1024).to_string();
+        let mut all = children(&pid);
+        all.push(pid);
+        for process in all {
+            let done = Command::new("prlimit")
+                .args(["--pid", &process, &format!("--fsize={limit}")])
+                .status();
+            assert!(done.expect("prlimit(1) is there").success());
+        }
+    }
+
+    fn process(&self) -> String {
+        let text =
+            std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        text.lines().next().expect("a process id").trim().to_owned()
+    }
+
     /// Ends the server and all of its processes at once, as a power button would.
     pub fn kill_server(&self) {
         let text =

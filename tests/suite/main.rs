@@ -18,4 +18,5 @@ mod oauth;
 mod own_code;
 mod readme;
 mod refusals;
+mod several_hosts;
 mod vendors;

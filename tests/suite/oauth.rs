@@ -29,7 +29,7 @@ pub fn setting(access_ttl: u64) -> Option<Setting> {
     let mut host = Host::start(Setup {
         origins: BTreeMap::from([("https://oidc.keyport.test".to_owned(), origin)]),
         apps: vec![repository().join("tests/apps/oidc")],
-        more: String::new(),
+        ..Setup::default()
     });
     let platform = host.platform();
     let client = json!({ "client_id": CLIENT, "client_secret": CLIENT_SECRET });

@@ -179,7 +179,7 @@ impl Engine {
             ));
         }
         let (changes, _) = broadcast::channel(1024);
-        Ok(Engine {
+        let engine = Engine {
             inner: Arc::new(Inner {
                 vault,
                 egress,
@@ -192,7 +192,9 @@ impl Engine {
                 turns: Mutex::default(),
                 gate: Gate::default(),
             }),
-        })
+        };
+        engine.hear();
+        Ok(engine)
     }
 
     /// Changes to flows and connections of every owner, as they happen. A page's stream filters by its session's owner.

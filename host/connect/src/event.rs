@@ -4,6 +4,7 @@
 //! names who did it and what; it never holds a secret, a credential's name or a provider's own words.
 
 use keyport_vault::{Expect, Owner, Write};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::actor::Actor;
 use crate::engine::Engine;
@@ -11,6 +12,9 @@ use crate::error::ConnectError;
 use crate::record::{self, Event, EventClear, Seal};
 use crate::view::{Change, EventView, Page};
 use crate::{clock, ids};
+
+/// The kinds of records that a page shows.
+const SHOWN: [&str; 2] = ["connection", "flow"];
 
 /// What to write down. Built up at the place where it happens.
 pub(crate) struct Note<'a> {
@@ -101,6 +105,39 @@ impl Engine {
             kind: kind.to_owned(),
             id: id.to_owned(),
             owner: owner.to_string(),
+        });
+    }
+
+    /// From now on tells the pages of this host, too, what other hosts change, for as long as the engine lives.
+    pub(crate) fn hear(&self) {
+        // Without a runtime there are no pages either.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let mut watch = self.inner.vault.watch();
+        let engine = std::sync::Arc::downgrade(&self.inner);
+        runtime.spawn(async move {
+            loop {
+                let heard = watch.recv().await;
+                let Some(inner) = engine.upgrade() else {
+                    return;
+                };
+                let change = match heard {
+                    // What this host does, it tells at once by itself.
+                    Ok(changed) if changed.own || !SHOWN.contains(&changed.kind.as_str()) => {
+                        continue;
+                    }
+                    Ok(changed) => Change {
+                        kind: changed.kind,
+                        id: changed.id,
+                        owner: changed.owner.to_string(),
+                    },
+                    Err(RecvError::Lagged(_)) => Change::look_again(),
+                    Err(RecvError::Closed) => return,
+                };
+                // Nobody listening is not an error.
+                let _ = inner.changes.send(change);
+            }
         });
     }
 

@@ -21,6 +21,12 @@ const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
     ("KEYPORT_LISTEN", &["listen"], Shape::Text),
     ("KEYPORT_BEHIND_PROXY", &["behind_proxy"], Shape::Bool),
     ("KEYPORT_DATA", &["data"], Shape::Text),
+    ("KEYPORT_STORE", &["store", "url"], Shape::Text),
+    (
+        "KEYPORT_STORE_PASSWORD_FILE",
+        &["store", "password_file"],
+        Shape::Text,
+    ),
     (
         "KEYPORT_TLS_CERTIFICATE",
         &["tls", "certificate"],
@@ -50,9 +56,12 @@ const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
 
 /// The root key itself, base64; read by [`crate::wiring`] and never put into the table, which errors may quote.
 pub const ROOT_KEY_VARIABLE: &str = "KEYPORT_ROOT_KEY";
+/// The password of the store's database; read by [`crate::store`] and never put into the table either.
+pub const STORE_PASSWORD_VARIABLE: &str = "KEYPORT_STORE_PASSWORD";
 /// Variables of this family that other programs read: the build, the command line and the tests.
 const NOT_OURS: &[&str] = &[
     ROOT_KEY_VARIABLE,
+    STORE_PASSWORD_VARIABLE,
     "KEYPORT_COMPONENTS",
     "KEYPORT_CONFIG",
     "KEYPORT_PROOF",
@@ -80,6 +89,9 @@ pub struct Config {
     pub behind_proxy: bool,
     /// The folder that holds the store and the compile cache.
     pub data: PathBuf,
+    /// Where everything is kept, if not in the data folder.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// Certificate and key, when this host speaks TLS itself.
     #[serde(default)]
     pub tls: Option<TlsFiles>,
@@ -98,6 +110,35 @@ pub struct Config {
     /// How logs are written.
     #[serde(default)]
     pub log: LogSettings,
+}
+
+/// A store that several hosts share.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The database: `postgres://user@host/database`. Without it the store is in the data folder.
+    pub url: Option<StoreAddress>,
+    /// A file with the database's password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// The address of a database. There may be a password in it, so it is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct StoreAddress(pub String);
+
+impl std::str::FromStr for StoreAddress {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(the address of a database)")
+    }
 }
 
 /// PEM files of the certificate chain and its private key.
@@ -207,6 +248,7 @@ pub fn read(
         Some(path) => read_file(path)?,
         None => Table::new(),
     };
+    short_store(&mut table);
     merge(&mut table, from_environment(environment)?);
     merge(&mut table, flags);
     let config: Config = Value::Table(table)
@@ -214,6 +256,15 @@ pub fn read(
         .map_err(|error: toml::de::Error| ConfigError::Meaning(error.message().to_owned()))?;
     check(&config)?;
     Ok(config)
+}
+
+/// `store = "postgres://…"` is short for the table, and is made into it before an error could quote it.
+fn short_store(table: &mut Table) {
+    if let Some(Value::String(_)) = table.get("store")
+        && let Some(url) = table.remove("store")
+    {
+        put(table, &["store", "url"], url);
+    }
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {
@@ -227,6 +278,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return refuse(
             "`public_url` must be an origin only; remove what stands after the host and port",
+        );
+    }
+    if config.store.url.is_none() && config.store.password_file.is_some() {
+        return refuse(
+            "`store.password_file` is set but no `store.url`; name the database or remove it",
         );
     }
     if config.root_key.file.is_some() && config.root_key.command.is_some() {
@@ -381,6 +437,28 @@ mod tests {
             let text = COMPLETE.replace("https://keyport.example", wrong);
             assert!(read(None, vec![], flags(&text)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_stores_address_is_a_key_or_a_table_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyport.toml");
+        let address = "postgres://keyport:topsecret@db.example.com/keyport";
+        for written in [
+            format!("store = '{address}'"),
+            format!("[store]\nurl = '{address}'"),
+        ] {
+            std::fs::write(&file, format!("{COMPLETE}\n{written}")).unwrap();
+            let config = read(Some(&file), vec![], Table::new()).unwrap();
+            assert_eq!(config.store.url.as_ref().unwrap().0, address);
+            assert!(!format!("{config:?}").contains("topsecret"));
+        }
+        let environment = vec![("KEYPORT_STORE".to_owned(), "postgres://b/b".to_owned())];
+        let config = read(Some(&file), environment, Table::new()).unwrap();
+        assert_eq!(config.store.url.unwrap().0, "postgres://b/b");
+        std::fs::write(&file, format!("{COMPLETE}\n[store]\nurl = ['{address}']")).unwrap();
+        let error = read(Some(&file), vec![], Table::new()).unwrap_err();
+        assert!(!error.to_string().contains("topsecret"), "{error}");
     }
 
     #[test]

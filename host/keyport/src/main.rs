@@ -6,6 +6,7 @@
 //! | `serve` | operators | the host, from a configuration |
 //! | `key` | operators | platform keys: create, list, revoke |
 //! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
+//! | `store` | operators | move from one machine's folder to a shared database, or back |
 //! | `new` | authors | an app's folder, from answers or from the vendor's OpenAPI document |
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
 //! | `render` | authors | the form and the requests that a manifest produces, secrets as placeholders |
@@ -14,7 +15,7 @@
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
 //! from it, `command/` has a file per command of a host and `author/` one per command of an author, `demo/` is the demo
-//! platform, `embedded` what the build put in, `folders` says where apps lie.
+//! platform, `store` opens the store that was configured, `progress` shows how far long work is, `embedded` what the build put in, `folders` says where apps lie.
 //!
 //! The feature `host` (on by default) carries everything that runs a host. Without it authors get their commands without
 //! wasmtime, a component or an asynchronous runtime being compiled; the other commands then say that they are not there.
@@ -30,6 +31,10 @@ mod embedded;
 mod folders;
 #[cfg(feature = "host")]
 mod logs;
+#[cfg(feature = "host")]
+mod progress;
+#[cfg(feature = "host")]
+mod store;
 #[cfg(feature = "host")]
 mod wiring;
 
@@ -81,6 +86,8 @@ enum HostCommand {
     Key(command::key::Arguments),
     /// List apps, show what one asks for, set up its OAuth client
     App(command::app::Arguments),
+    /// Copy the store from one machine's folder to a shared database, or back
+    Store(command::store::Arguments),
 }
 
 /// The commands that a build for authors alone knows by name, so that it can say where they are.
@@ -95,6 +102,8 @@ enum AbsentCommand {
     Key(Ignored),
     #[command(hide = true)]
     App(Ignored),
+    #[command(hide = true)]
+    Store(Ignored),
 }
 
 #[cfg(not(feature = "host"))]
@@ -134,6 +143,7 @@ fn host(command: HostCommand) -> ExitCode {
         HostCommand::Serve(arguments) => with_runtime(command::serve::run(arguments)),
         HostCommand::Key(arguments) => with_runtime(command::key::run(arguments)),
         HostCommand::App(arguments) => with_runtime(command::app::run(arguments)),
+        HostCommand::Store(arguments) => with_runtime(command::store::run(arguments)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("keyport: {error}");
@@ -157,6 +167,7 @@ fn absent(command: &AbsentCommand) -> ExitCode {
         AbsentCommand::Serve(_) => "serve",
         AbsentCommand::Key(_) => "key",
         AbsentCommand::App(_) => "app",
+        AbsentCommand::Store(_) => "store",
     };
     eprintln!(
         "keyport: `{name}` is not in this build, which has the authors' commands alone; build keyport with its default \

@@ -11,13 +11,14 @@ use keyport_connect::{AppSource, Catalogue, Engine, EngineParts};
 use keyport_egress::{Egress, EgressConfig, Origins};
 use keyport_manifest::{Component, Manifest};
 use keyport_plugin::{PluginConfig, PluginHost};
-use keyport_vault::{RootKey, SledStore, Vault};
+use keyport_vault::{RootKey, Vault};
 use tokio::net::TcpListener;
 
 use crate::command::Failure;
 use crate::config::{Config, ROOT_KEY_VARIABLE};
 use crate::embedded;
 use crate::folders::{FolderError, app_folders};
+use crate::store;
 
 /// A component larger than this is not an app's: the largest language runtime known is 20 MB.
 const COMPONENT_MAX_BYTES: u64 = 64 << 20;
@@ -82,8 +83,8 @@ pub struct Host {
 pub async fn host(config: &Config) -> Result<Host, WiringError> {
     let root = root_key(config)?;
     private_folder(&config.data)?;
-    let store = open_store(config.data.join("store")).await?;
-    let vault = Vault::open(Arc::new(store), root).await?;
+    let store = store::configured(config).await?;
+    let vault = Vault::open(store, root).await?;
     let egress =
         Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
     let origins = egress
@@ -110,14 +111,6 @@ pub async fn host(config: &Config) -> Result<Host, WiringError> {
         origins,
         apps,
     })
-}
-
-/// Opening recovers what a crash left, which may take a while; it has a thread where it may block.
-async fn open_store(folder: PathBuf) -> Result<SledStore, WiringError> {
-    match tokio::task::spawn_blocking(move || SledStore::open(folder)).await {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(WiringError::Opening(error.to_string())),
-    }
 }
 
 /// Binds, or says what is in the way.

@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output};
 
-const OF_A_HOST: [&str; 4] = ["dev", "serve", "key", "app"];
+const OF_A_HOST: [&str; 5] = ["dev", "serve", "key", "app", "store"];
 
 fn keyport(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_keyport"))

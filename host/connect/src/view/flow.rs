@@ -255,6 +255,17 @@ pub struct Change {
     pub owner: String,
 }
 
+impl Change {
+    /// Anything may have changed, of any owner: whoever watches asks again. No owner has an empty name.
+    pub fn look_again() -> Self {
+        Change {
+            kind: "tick".to_owned(),
+            id: String::new(),
+            owner: String::new(),
+        }
+    }
+}
+
 /// The page's choice of an account that exists already.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

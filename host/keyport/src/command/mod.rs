@@ -4,13 +4,14 @@ pub mod app;
 pub mod dev;
 pub mod key;
 pub mod serve;
+pub mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, StoreAddress};
 use crate::wiring::WiringError;
 
 /// What a command ends with.
@@ -71,6 +72,13 @@ pub struct HostArguments {
     /// Folder of the store and the compile cache
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
+    /// Database that several hosts share (postgres://user@host/database); its password is better given by
+    /// KEYPORT_STORE_PASSWORD or --store-password-file
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreAddress>,
+    /// File with the database's password
+    #[arg(long, value_name = "FILE")]
+    pub store_password_file: Option<PathBuf>,
     /// File with the root key
     #[arg(long, value_name = "FILE")]
     pub root_key_file: Option<PathBuf>,
@@ -82,6 +90,7 @@ impl HostArguments {
         for (place, path) in [
             (&["data"][..], &self.data),
             (&["root_key", "file"][..], &self.root_key_file),
+            (&["store", "password_file"][..], &self.store_password_file),
         ] {
             if let Some(path) = path {
                 config::put(
@@ -90,6 +99,10 @@ impl HostArguments {
                     toml::Value::String(path.display().to_string()),
                 );
             }
+        }
+        if let Some(url) = &self.store {
+            let url = toml::Value::String(url.0.clone());
+            config::put(&mut flags, &["store", "url"], url);
         }
         config::read(self.config.as_deref(), std::env::vars(), flags)
     }

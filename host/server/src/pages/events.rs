@@ -43,8 +43,8 @@ pub(super) async fn stream(
 fn tell(change: Option<Change>, owner: &str) -> Option<Event> {
     let data = match change {
         Some(change) if change.owner == owner => json!({ "kind": change.kind, "id": change.id }),
-        Some(_) => return None,
-        None => json!({ "kind": "tick" }),
+        Some(change) if change != Change::look_again() => return None,
+        Some(_) | None => json!({ "kind": "tick" }),
     };
     Some(Event::default().data(data.to_string()))
 }
@@ -69,7 +69,9 @@ mod tests {
 
     #[test]
     fn a_page_that_missed_something_is_told_to_look_again() {
-        let event = format!("{:?}", tell(None, "ada"));
-        assert!(event.contains("tick"), "{event}");
+        for missed in [None, Some(Change::look_again())] {
+            let event = format!("{:?}", tell(missed, "ada"));
+            assert!(event.contains("tick"), "{event}");
+        }
     }
 }
