@@ -287,18 +287,33 @@ impl Cluster {
         self.restart();
     }
 
-    /// From now on no file of the server can grow beyond so many KiB, as on a disk that is full.
+    /// Starts anew, so that no file of the server can grow beyond so many KiB, as on a disk that is full.
     pub fn limit_files(&self, kib: u64) {
-        let pid = self.process();
-        let limit = (kib * 1024).to_string();
-        let mut all = children(&pid);
-        all.push(pid);
-        for process in all {
-            let done = Command::new("prlimit")
-                .args(["--pid", &process, &format!("--fsize={limit}")])
-                .status();
-            assert!(done.expect("prlimit(1) is there").success());
-        }
+        let stopped = self.program("pg_ctl", &["stop", "--mode=fast", "--pgdata", &self.data()]);
+        assert!(stopped.status.success(), "pg_ctl stop: {}", said(&stopped));
+        // In blocks of 512 bytes, as POSIX has it.
+        let limited = format!("ulimit -f {}; exec \"$@\"", kib * 2);
+        let pg_ctl = self.bin.join("pg_ctl").display().to_string();
+        let mut words = self.user.clone();
+        words.extend(["sh", "-c", &limited, "sh", &pg_ctl].map(str::to_owned));
+        let log = self.folder.join("log").display().to_string();
+        let (first, rest) = words.split_first().expect("a program");
+        let started = Command::new(first)
+            .args(rest)
+            .args([
+                "start",
+                "--wait",
+                "--silent",
+                "--log",
+                &log,
+                "--pgdata",
+                &self.data(),
+            ])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .output()
+            .expect("sh(1) is there");
+        assert!(started.status.success(), "pg_ctl start: {}", said(&started));
     }
 
     fn process(&self) -> String {
@@ -314,8 +329,12 @@ impl Cluster {
         let first = text.lines().next().expect("a process id").trim().to_owned();
         let mut all = children(&first);
         all.push(first);
-        let done = Command::new("kill").arg("-9").args(&all).status();
         // Some may have ended by themselves.
+        let done = Command::new("kill")
+            .arg("-9")
+            .args(&all)
+            .stderr(Stdio::null())
+            .status();
         done.expect("kill(1) is there");
         let end = Instant::now() + START;
         while all

@@ -472,7 +472,7 @@ fn a_host_moves_from_its_folder_to_a_database_with_all_its_connections() {
     );
     let again = copy(&data, &database.url);
     assert!(
-        binary::said(&again).contains("not empty"),
+        binary::said(&again).contains("source and target are the same"),
         "{}",
         binary::said(&again)
     );

@@ -89,7 +89,13 @@ pub async fn copy(
     if rows == 0 {
         return Err(setup("the source is empty; there is nothing to copy"));
     }
-    let (mut marker, mut rev, resumed) = begin(to, rows, &digest).await?;
+    let Some((mut marker, mut rev, resumed)) = begin(to, rows, &digest, tell).await? else {
+        return Ok(Copied {
+            rows,
+            digest,
+            resumed: true,
+        });
+    };
     to.raise_rev(last).await?;
     let mut after = match &marker.after {
         Some(after) => Some(read_after(after)?),
@@ -141,8 +147,13 @@ pub async fn copy(
     })
 }
 
-/// The marker of a new copy, or of one that is to go on.
-async fn begin(to: &dyn Store, rows: u64, digest: &str) -> Result<(Marker, Rev, bool), StoreError> {
+/// The marker of a new copy, or of one that is to go on. `None`: it is done, and was interrupted when it said so.
+async fn begin(
+    to: &dyn Store,
+    rows: u64,
+    digest: &str,
+    tell: &mut (dyn FnMut(Copying) + Send),
+) -> Result<Option<(Marker, Rev, bool)>, StoreError> {
     let fresh = Marker {
         copy: 1,
         rows,
@@ -151,13 +162,22 @@ async fn begin(to: &dyn Store, rows: u64, digest: &str) -> Result<(Marker, Rev, 
         after: None,
     };
     let Some(found) = to.get(&marker_key()).await? else {
-        if !to.scan(b"", None, 1).await?.is_empty() {
-            return Err(setup(
-                "the target is not empty; copy into a new folder or a new database",
-            ));
+        if to.scan(b"", None, 1).await?.is_empty() {
+            let rev = write(to, Pre::Absent(marker_key()), vec![fresh.row()?]).await?;
+            return Ok(Some((fresh, rev, false)));
         }
-        let rev = write(to, Pre::Absent(marker_key()), vec![fresh.row()?]).await?;
-        return Ok((fresh, rev, false));
+        let mut tell = |done| {
+            tell(Copying::Comparing {
+                rows: done,
+                of: rows,
+            });
+        };
+        if read(to, &mut tell).await? == (rows, digest.to_owned()) {
+            return Ok(None);
+        }
+        return Err(setup(
+            "the target is not empty; copy into a new folder or a new database",
+        ));
     };
     let Some(marker) = serde_json::from_slice::<Marker>(&found.value)
         .ok()
@@ -168,7 +188,7 @@ async fn begin(to: &dyn Store, rows: u64, digest: &str) -> Result<(Marker, Rev, 
         ));
     };
     if marker.rows == rows && marker.digest == digest {
-        return Ok((marker, found.rev, true));
+        return Ok(Some((marker, found.rev, true)));
     }
     Err(setup(
         "the target holds the beginning of a copy of something else, or the source has changed since; empty the target \
