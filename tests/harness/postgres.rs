@@ -324,9 +324,7 @@ impl Cluster {
 
     /// Ends the server and all of its processes at once, as a power button would.
     pub fn kill_server(&self) {
-        let text =
-            std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
-        let first = text.lines().next().expect("a process id").trim().to_owned();
+        let first = self.process();
         let mut all = children(&first);
         all.push(first);
         // Some may have ended by themselves.

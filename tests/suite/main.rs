@@ -18,5 +18,4 @@ mod oauth;
 mod own_code;
 mod readme;
 mod refusals;
-mod several_hosts;
 mod vendors;

@@ -110,9 +110,16 @@ async fn a_vault_moves_from_a_folder_to_a_database_and_on_and_opens_there() {
     );
     opens(Arc::clone(&there), 60).await;
 
-    let on: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let back = tempfile::tempdir().unwrap();
+    let on: Arc<dyn Store> = Arc::new(SledStore::open(back.path()).unwrap());
     let again = copy(&*there, &*on, &mut quiet).await.unwrap();
     assert_eq!((again.rows, &again.digest), (copied.rows, &copied.digest));
+    assert!(on.last_rev().await.unwrap() > there.last_rev().await.unwrap());
+    opens(Arc::clone(&on), 60).await;
+    // Also after it was closed and opened.
+    drop(on);
+    let on: Arc<dyn Store> = Arc::new(SledStore::open(back.path()).unwrap());
+    assert!(on.last_rev().await.unwrap() > there.last_rev().await.unwrap());
     opens(on, 60).await;
 }
 

@@ -372,6 +372,20 @@ on_every_store! {
         futures_util::future::join(writing, reading).await;
     }
 
+    revisions_can_be_raised_and_never_go_back(store, _now) {
+        let mut watch = store.watch();
+        let one = write(store, vec![put("a", "1")]).await;
+        assert_eq!(watch.recv().await.unwrap().rev, one);
+        store.raise_rev(Rev(0)).await.unwrap();
+        store.raise_rev(Rev(1_000_000)).await.unwrap();
+        store.raise_rev(Rev(5)).await.unwrap();
+        assert!(store.last_rev().await.unwrap() >= Rev(1_000_000));
+        let two = write(store, vec![put("b", "1")]).await;
+        assert!(one < Rev(1_000_000) && two > Rev(1_000_000));
+        assert_eq!(watch.recv().await.unwrap().rev, two);
+        assert_eq!(store.get(&key("a")).await.unwrap().unwrap().rev, one);
+    }
+
     of_many_who_want_a_lease_exactly_one_gets_it(store, _now) {
         let tries = (0..16).map(|who| take(store, "l", if who % 2 == 0 { "a" } else { "b" }, Duration::from_secs(5)));
         let done = futures_util::future::join_all(tries).await;

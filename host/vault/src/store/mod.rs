@@ -72,14 +72,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes all later revisions larger than this one. For a store that is filled from another: a revision that was seen
     /// there must not mean something else here.
-    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
-        if self.last_rev().await? >= above {
-            return Ok(());
-        }
-        Err(StoreError::Refused(
-            "raising the revisions of this kind of store",
-        ))
-    }
+    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError>;
 
     /// Takes the lease `name` for `ttl` (at most [`LEASE_MAX`]) unless somebody holds it. Time is the store's own.
     async fn lease_try(

@@ -98,6 +98,19 @@ impl Group {
         Committed { rev }
     }
 
+    /// Leaves out all revisions up to this one.
+    pub(super) fn raise(&mut self, above: Rev) {
+        if above.0 <= self.frame.last {
+            return;
+        }
+        self.frame.last = above.0;
+        // A frame has changes: this one is a commit of nobody's.
+        let mut nobody = above.0.to_be_bytes().to_vec();
+        nobody.extend_from_slice(&[0; 16]);
+        let slot = above.0 % u64::try_from(DONE_MAX).unwrap_or(1);
+        self.change(Tree::Done, slot.to_be_bytes().to_vec(), Some(nobody));
+    }
+
     pub(super) fn lease(&mut self, name: &LeaseName, holder: Option<&Holder>) {
         let value = holder.map(|holder| {
             let mut value = holder.token.to_be_bytes().to_vec();

@@ -515,6 +515,10 @@ impl Store for SledStore {
         Ok(Rev(self.shared.last.load(Ordering::Acquire)))
     }
 
+    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
+        self.lease(LeaseAsk::Raise { above }).await.map(|_| ())
+    }
+
     async fn lease_try(
         &self,
         name: &LeaseName,

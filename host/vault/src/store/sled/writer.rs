@@ -53,6 +53,10 @@ pub(super) enum LeaseAsk {
         token: u64,
         ttl_ms: u64,
     },
+    /// Not a lease, but like one it is neither a row nor a commit.
+    Raise {
+        above: Rev,
+    },
     Release {
         name: LeaseName,
         token: u64,
@@ -212,6 +216,10 @@ impl Writer {
                 group.next();
                 group.lease(&name, Some(holder));
                 LeaseAnswer::Renewed(true)
+            }
+            LeaseAsk::Raise { above } => {
+                group.raise(above);
+                LeaseAnswer::Released
             }
             LeaseAsk::Release { name, token } => {
                 if self
