@@ -194,3 +194,89 @@ fn bombs_are_refused_before_they_are_read() {
         );
     }
 }
+
+#[test]
+fn fixtures_are_run_beside_misfits_and_say_nothing_that_follows_from_one() {
+    let wrong_label = FolderFacts {
+        fixtures: vec![(
+            "test.yaml".into(),
+            FIXTURES.replace("label: Ann", "label: Bob"),
+        )],
+        ..facts()
+    };
+    let rules = |yaml: &str, facts: &FolderFacts| -> Vec<&'static str> {
+        let report = check("acme/manifest.yaml", yaml, Some(facts));
+        report.findings.iter().map(|f| f.rule).collect()
+    };
+    // A misfit elsewhere: both are told in one run.
+    let elsewhere = GOOD.replace("label: Key", "lable: Key");
+    assert_eq!(rules(&elsewhere, &wrong_label), ["V95", "V03"]);
+    // A misfit in the test itself: what its fixture comes to is not the author's mistake.
+    let inside = GOOD.replace("body: $.id", "body: id");
+    assert_eq!(rules(&inside, &wrong_label), ["V58"]);
+    // What is wrong with a fixture's own form does not depend on the manifest.
+    let form = FolderFacts {
+        fixtures: vec![("t.yaml".into(), "- name: x".into())],
+        ..facts()
+    };
+    assert!(rules(&inside, &form).contains(&"V95"));
+}
+
+#[test]
+fn a_wrong_type_of_a_way_to_sign_in_hides_nothing_else_of_it() {
+    for (from, to, wanted) in [
+        // The word is misspelt: the rest is read as what it looks like.
+        (
+            "type: bearer, label: Key",
+            "type: baerer, lable: Key",
+            &["V03", "V05"][..],
+        ),
+        // There is none: the rest is read as the type that takes it.
+        (
+            "type: bearer, label: Key",
+            "label: Key, help: \"<b>x</b>\"",
+            &["V02", "V30"],
+        ),
+        // The key is misspelt.
+        ("type: bearer", "tpye: bearer", &["V03"]),
+        // Nothing says what is meant: only that is told.
+        ("type: bearer, label: Key", "kind: x, name: Key", &["V02"]),
+    ] {
+        let broken = GOOD.replace(from, to);
+        assert_ne!(broken, GOOD);
+        let report = check("acme/manifest.yaml", &broken, Some(&facts()));
+        let mut rules: Vec<&str> = report.findings.iter().map(|f| f.rule).collect();
+        rules.sort_unstable();
+        assert_eq!(rules, wanted, "{}", report.render(&broken, false));
+        assert!(report.manifest.is_none());
+    }
+}
+
+#[test]
+fn what_no_fixture_shows_is_noted_once_per_action_and_trigger() {
+    let (text, folder) = keyport_manifest::yaml::book::base();
+    let bare = FolderFacts {
+        fixtures: folder
+            .fixtures
+            .into_iter()
+            .filter(|(name, _)| name == "test.yaml" || name == "token.yaml")
+            .collect(),
+        ..keyport_manifest::yaml::book::base().1
+    };
+    let report = check("harbordesk/manifest.yaml", text, Some(&bare));
+    let paths: Vec<&str> = report.findings.iter().map(|f| f.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "actions.list_tickets",
+            "actions.create_ticket",
+            "triggers.new_ticket"
+        ]
+    );
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|f| f.rule == "V95" && f.severity == keyport_manifest::Severity::Note)
+    );
+}

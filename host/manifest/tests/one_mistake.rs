@@ -1,7 +1,8 @@
 //! One mistake gives one finding, at its place: what only follows from it is not told.
 //!
 //! Each manifest of the repository is clean. Each value in it is made wrong in a few ways; if that is a mistake of shape, then
-//! nothing but mistakes of shape may be said, all at or around the value.
+//! nothing but mistakes of shape may be said, all at or around the value. The fixtures beside it run as well, and what they come
+//! to because of the mistake is not told either.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +14,7 @@
 use std::fs;
 use std::path::Path;
 
-use keyport_manifest::{Finding, Severity, check};
+use keyport_manifest::{Finding, FolderFacts, Severity, check};
 use serde_json::{Value, json};
 
 /// Rules that speak of shape.
@@ -21,19 +22,18 @@ const SHAPE: &[&str] = &[
     "V02", "V03", "V05", "V07", "V09", "V10", "V13", "V24", "V58",
 ];
 
-fn manifests() -> Vec<(String, Value)> {
+fn manifests() -> Vec<(FolderFacts, Value)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
-    let mut all: Vec<(String, Value)> = fs::read_dir(root)
+    let mut all: Vec<(FolderFacts, Value)> = fs::read_dir(root)
         .unwrap()
         .map(|e| e.unwrap().path())
         .filter(|p| p.is_dir())
         .map(|p| {
-            let name = p.file_name().unwrap().to_string_lossy().into_owned();
             let yaml = fs::read_to_string(p.join("manifest.yaml")).unwrap();
-            (name, serde_yaml::from_str(&yaml).unwrap())
+            (FolderFacts::read(&p), serde_yaml::from_str(&yaml).unwrap())
         })
         .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.sort_by(|a, b| a.0.name.cmp(&b.0.name));
     all
 }
 
@@ -88,12 +88,13 @@ fn mistakes(value: &Value, pointer: &str) -> Vec<Value> {
 fn a_mistake_of_shape_is_told_without_what_only_follows_from_it() {
     let full = std::env::var("KEYPORT_PROOF").is_ok_and(|v| v == "full");
     let (mut tried, mut told, mut wrong) = (0, 0, Vec::new());
-    for (name, tree) in manifests() {
+    for (folder, tree) in manifests() {
+        let name = &folder.name;
         // Written as JSON it has no comments that allow anything.
         let plain = check(
             "m.yaml",
             &serde_json::to_string_pretty(&tree).unwrap(),
-            None,
+            Some(&folder),
         );
         let allowed: Vec<(&str, String)> = plain
             .findings
@@ -109,7 +110,7 @@ fn a_mistake_of_shape_is_told_without_what_only_follows_from_it() {
                 tried += 1;
                 // JSON is YAML in which all text is quoted.
                 let yaml = serde_json::to_string_pretty(&broken).unwrap();
-                let found: Vec<Finding> = check("m.yaml", &yaml, None)
+                let found: Vec<Finding> = check("m.yaml", &yaml, Some(&folder))
                     .findings
                     .into_iter()
                     .filter(|f| f.severity != Severity::Note)

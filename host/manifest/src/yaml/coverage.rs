@@ -129,6 +129,11 @@ const CAPABILITIES: &[(&str, &[&str], Option<&str>)] = &[
     ("migrations", &["migrations.*"], None),
 ];
 
+/// All capabilities, in their order.
+pub fn capabilities() -> impl Iterator<Item = &'static str> {
+    CAPABILITIES.iter().map(|(name, ..)| *name)
+}
+
 /// Sums up what a manifest uses.
 #[must_use]
 pub fn coverage(manifest: &Manifest) -> Coverage {

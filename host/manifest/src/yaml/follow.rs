@@ -6,7 +6,7 @@
 //!
 //! "Because of it" is written down here: what each rule looks at beyond the place that it reports.
 
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::places::within;
 
 /// What became of a value.
@@ -61,6 +61,14 @@ const LOOKS_AT: &[(&str, &[&str])] = &[
     ("V65", &["sample", "output"]),
     ("V66", &["dedupe", "kind"]),
     ("V67", &["subscribe", "unsubscribe", "verify", "kind"]),
+    // Of the test everything decides which fixture shows what; of a way to sign in, only what it is.
+    (
+        "V95",
+        &[
+            "type", "steps", "grant", "id", "request", "ok", "account", "failures", "any_of",
+            "none", "code", "capture", "exchange", "refresh", "callback",
+        ],
+    ),
 ];
 
 /// Parts of a field or capture that decide how others may use it.
@@ -90,6 +98,13 @@ impl Mends {
                 .any(|m| m.kind == Kind::Guessed && m.path == path && !m.text.is_empty())
     }
 
+    /// Whether a part of the manifest is not what the author wrote: it, something in it, or something around it.
+    pub(super) fn touch(&self, part: &str) -> bool {
+        self.0
+            .iter()
+            .any(|m| within(&m.path, part) || within(part, &m.path))
+    }
+
     /// Whether a finding is about a mend, or follows from one.
     pub(super) fn hide(&self, f: &Finding) -> bool {
         self.0.iter().any(|m| follows(f, m))
@@ -106,8 +121,9 @@ fn follows(f: &Finding, m: &Mend) -> bool {
     if m.kind == Kind::Removed {
         return false;
     }
-    if f.file.is_some() && f.severity == Severity::Error && f.rule == "V95" {
-        return true;
+    // In a file beside the manifest; whether it follows from a mend was decided there.
+    if f.file.is_some() {
+        return false;
     }
     if within(&f.path, &m.path) {
         return true;

@@ -195,7 +195,7 @@ fn judge(
     let mut checker = checks::Checker::new(&manifest, &shape.tree, places, &mut sense);
     checks::all(&mut checker, folder);
     if let Some(folder) = folder {
-        fixtures::all(&mut checker, folder);
+        fixtures::all(&mut checker, folder, &shape.mends);
     }
     findings.extend(sense.into_iter().filter(|f| !shape.mends.hide(f)));
     // A manifest with stand-ins in it is for the checks alone.

@@ -199,7 +199,6 @@ impl Reader {
 
     /// One way to sign in: read as what its `type` says, with its parts that have several forms read apart.
     fn method(&mut self, path: &str, value: &mut Value) {
-        const TYPES: &[&str] = AuthMethod::KINDS;
         let Value::Object(map) = value else {
             self.say(
                 "V02",
@@ -211,31 +210,11 @@ impl Reader {
             return;
         };
         let kind = match map.get("type") {
-            Some(Value::String(kind)) if TYPES.contains(&kind.as_str()) => kind.clone(),
-            Some(Value::String(kind)) => {
-                let fix = nearest(kind, TYPES).map(|s| format!("write `{s}`"));
-                self.say(
-                    "V05",
-                    &child(path, "type"),
-                    false,
-                    format!(
-                        "there is no type `{kind}`; it is one of: {}",
-                        TYPES.join(", ")
-                    ),
-                    fix,
-                );
-                return;
-            }
-            _ => {
-                self.say(
-                    "V02",
-                    path,
-                    true,
-                    format!("`type` is missing; it is one of: {}", TYPES.join(", ")),
-                    None,
-                );
-                return;
-            }
+            Some(Value::String(kind)) if AuthMethod::KINDS.contains(&kind.as_str()) => kind.clone(),
+            found => match self.meant(path, found.cloned().as_ref(), map) {
+                Some(kind) => kind,
+                None => return,
+            },
         };
         map.shift_remove("type");
         let mut test = map.shift_remove("test");
@@ -281,6 +260,68 @@ impl Reader {
             map.extend(test.map(|t| ("test".to_owned(), t)));
             map.extend(revoke.map(|r| ("revoke".to_owned(), r)));
         }
+    }
+
+    /// The type that is meant where there is none, or none that is known: the one that it looks like, or the first that
+    /// takes everything else that is written there. The rest of the section is then read as that.
+    fn meant(
+        &mut self,
+        path: &str,
+        found: Option<&Value>,
+        map: &mut Map<String, Value>,
+    ) -> Option<String> {
+        const TYPES: &[&str] = AuthMethod::KINDS;
+        let at = child(path, "type");
+        let near = match found {
+            Some(Value::String(kind)) => {
+                let near = nearest(kind, TYPES);
+                let fix = near.as_ref().map(|s| format!("write `{s}`"));
+                let message = format!(
+                    "there is no type `{kind}`; it is one of: {}",
+                    TYPES.join(", ")
+                );
+                self.say("V05", &at, false, message, fix);
+                near
+            }
+            _ => {
+                // A key that looks like it has the word.
+                let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+                let key = nearest("type", &keys).filter(|key| key != "type" && found.is_none());
+                let word = key.as_ref().and_then(|key| map.get(key)?.as_str());
+                let word = word.filter(|word| TYPES.contains(word)).map(str::to_owned);
+                match (key, word) {
+                    (Some(key), Some(word)) => {
+                        let was = map.shift_remove(&key);
+                        let wrong = child(path, &key);
+                        let fix = Some("did you mean `type`?".to_owned());
+                        self.say("V03", &wrong, true, format!("unknown key `{key}`"), fix);
+                        self.mended(&wrong, Kind::Removed, was.as_ref());
+                        Some(word)
+                    }
+                    _ => {
+                        let message =
+                            format!("`type` is missing; it is one of: {}", TYPES.join(", "));
+                        self.say("V02", path, true, message, None);
+                        None
+                    }
+                }
+            }
+        };
+        let meant = near.or_else(|| self.takes_all(map))?;
+        self.mended(&at, Kind::Wrong, found);
+        Some(meant)
+    }
+
+    /// The first type as which a section has no misfit but its type.
+    fn takes_all(&mut self, map: &Map<String, Value>) -> Option<String> {
+        for kind in AuthMethod::KINDS {
+            let mut tried = map.clone();
+            tried.insert("type".to_owned(), Value::String((*kind).to_owned()));
+            if self.fits::<AuthMethod>(&Value::Object(tried)) {
+                return Some((*kind).to_owned());
+            }
+        }
+        None
     }
 
     fn test(&mut self, path: &str, value: &mut Value) {

@@ -15,6 +15,10 @@ const BASE: &str = include_str!("../../../rules/base/manifest.yaml");
 const LOGO: &str = include_str!("../../../rules/base/logo.svg");
 const FIXTURES: &[(&str, &str)] = &[
     (
+        "operations.yaml",
+        include_str!("../../../rules/base/fixtures/operations.yaml"),
+    ),
+    (
         "test.yaml",
         include_str!("../../../rules/base/fixtures/test.yaml"),
     ),

@@ -13,7 +13,7 @@ mod limits;
 mod literals;
 mod logo;
 mod operations;
-mod schema;
+mod sample;
 mod schema_form;
 mod scopes;
 mod signin;
@@ -180,6 +180,7 @@ pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     scopes::check(c);
     limits::check(c);
     schema_form::check(c);
+    sample::check(c);
     catalogue::check(c);
     webhooks::check(c);
     support::check(c);

@@ -1,12 +1,11 @@
 //! Actions and triggers.
 //!
-//! V33 what has no code has a request · V41 an action that reads uses a method that reads · V65 samples exist and fit their
-//! schema · V66 events have a key that the sample has.
+//! V33 what has no code has a request · V41 an action that reads uses a method that reads · V65 an input is an object · V66 events
+//! have a key that the sample has.
 
 use serde_json::Value;
 
 use super::Checker;
-use super::schema;
 use crate::model::{Action, Component, Effect, Method, Trigger};
 use crate::scope::Scope;
 use crate::template::Slot;
@@ -127,7 +126,6 @@ fn action(c: &mut Checker<'_>, path: &str, a: &Action) {
             Some("write `{ type: object, properties: {} }`"),
         );
     }
-    sample(c, path, &a.output, a.sample.as_ref());
 }
 
 fn trigger(c: &mut Checker<'_>, path: &str, t: &Trigger) {
@@ -146,7 +144,6 @@ fn trigger(c: &mut Checker<'_>, path: &str, t: &Trigger) {
             Some("use GET, or add `safe: true`"),
         );
     }
-    sample(c, path, &t.output, t.sample.as_ref());
     let Some(dedupe) = &t.dedupe else {
         c.error(
             "V66",
@@ -193,31 +190,5 @@ fn served(c: &mut Checker<'_>, path: &str, request: bool, code: bool) {
             );
         }
         _ => {}
-    }
-}
-
-fn sample(c: &mut Checker<'_>, path: &str, output: &Value, sample: Option<&Value>) {
-    let says_nothing = output.as_object().is_some_and(serde_json::Map::is_empty);
-    match sample {
-        None if says_nothing => {}
-        None => c.error(
-            "V65",
-            path,
-            "there is no sample",
-            Some("add `sample:` with an example of the output"),
-        ),
-        Some(sample) => {
-            let mut misfits = Vec::new();
-            schema::misfits(output, sample, "", &mut misfits);
-            for (at, message) in misfits {
-                let place = format!("{}{at}", child(path, "sample"));
-                c.error(
-                    "V65",
-                    &place,
-                    format!("the sample does not fit the output schema: {message}"),
-                    None,
-                );
-            }
-        }
     }
 }

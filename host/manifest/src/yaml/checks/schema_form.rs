@@ -3,8 +3,7 @@
 //! V64 the input and output of actions and triggers are schemas of the subset that forms, editors and samples here understand, whole in
 //! themselves · V63 (note) an input that takes an id could offer a list of them.
 //!
-//! The subset is checked here by hand: a general validator would accept every unknown key (`propertys`), and would bring twenty crates for
-//! what is a page of rules. A `$ref` leads to `#/$defs/…` or `#/definitions/…` of the same schema: a schema that is fetched could change.
+//! The subset is checked here by hand: a general validator, as `sample` uses one, accepts every unknown key (`propertys`). A `$ref` leads to `#/$defs/…` or `#/definitions/…` of the same schema: a schema that is fetched could change.
 
 use serde_json::{Map, Value};
 

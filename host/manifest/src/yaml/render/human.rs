@@ -114,7 +114,7 @@ fn is_wide(c: char) -> bool {
 
 /// Control characters of a stranger's file are not sent to the terminal, nor are those that turn the direction of text and
 /// make it read as what it is not; tabs keep their width under the caret.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => c,

@@ -8,10 +8,12 @@ mod github;
 mod human;
 mod json;
 mod sarif;
+mod summary;
 
 use std::str::FromStr;
 
 use super::finding::{Report, Severity};
+pub use summary::summary;
 
 /// How findings are told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
