@@ -347,3 +347,62 @@ fn every_app_of_the_repository_can_be_shown_without_a_gap() {
     }
     assert!(gaps.is_empty(), "{gaps:#?}");
 }
+
+#[test]
+fn what_apps_use_is_summed_up_for_who_reviews_them() {
+    let (zendesk, github) = (manifests().join("zendesk"), manifests().join("github"));
+    let ran = keyport(&["validate", "--summary", text(&zendesk), text(&github)]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    for part in [
+        "\nzendesk 1.",
+        "\ngithub 1.",
+        "  signs in by   oauth2",
+        "addresses built from fields",
+        "  by component  nothing",
+        "2 manifests use",
+    ] {
+        assert!(ran.out.contains(part), "{part:?} in\n{}", ran.out);
+    }
+    let longest = ran.out.lines().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(100), "{longest:?}");
+    let without = keyport(&["validate", text(&zendesk)]);
+    assert!(!without.out.contains("signs in by"), "{}", without.out);
+    let sarif = keyport(&["validate", "--summary", "--format", "sarif", text(&zendesk)]);
+    assert_eq!(sarif.code, 2);
+    assert!(sarif.err.contains("--format json"), "{}", sarif.err);
+}
+
+#[test]
+fn of_two_apps_with_one_id_or_one_name_the_second_is_told() {
+    let apps = tempfile::tempdir().unwrap();
+    for (folder, id) in [("a", "zendesk"), ("b", "zendesk"), ("c", "otherdesk")] {
+        let folder = apps.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        let manifest = zendesk().replace("id: zendesk\n", &format!("id: {id}\n"));
+        std::fs::write(folder.join("manifest.yaml"), manifest).unwrap();
+    }
+    let ran = keyport(&["validate", "--format", "json", text(apps.path())]);
+    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let said = |app: usize, words: &str| {
+        document["manifests"][app]["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| f["message"].as_str().unwrap().contains(words))
+            .map(|f| f["rule"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (same_id, same_name) = ("another of these manifests", "is called `Zendesk` too");
+    assert_eq!(said(0, same_id), Vec::<String>::new());
+    assert_eq!(said(1, same_id), ["V09"]);
+    assert_eq!(said(2, same_id), Vec::<String>::new());
+    assert_eq!(said(2, same_name), ["V73"]);
+}
+
+#[cfg(not(feature = "net"))]
+#[test]
+fn a_build_without_a_way_out_says_where_there_is_one() {
+    let ran = keyport(&["validate", "--net", text(&manifests().join("zendesk"))]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("--features net"), "{}", ran.err);
+}

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use keyport_manifest::{HostPattern, JsonPath, Template, check, parse, yaml::print};
+use keyport_manifest::{FolderFacts, HostPattern, JsonPath, Template, check, parse, yaml::print};
 use serde_json::{Map, Value, json};
 
 /// xorshift64*: small, quick, and the same everywhere.
@@ -259,6 +259,145 @@ fn any_change_of_the_text_of_a_manifest_ends_in_findings() {
         chars.into_iter().collect()
     };
     run(make, whole);
+}
+
+/// A JSON Schema, or nearly: references lead anywhere, also back.
+fn schema(dice: &mut Dice, depth: usize) -> Value {
+    const KEYS: &[&str] = &[
+        "type",
+        "properties",
+        "items",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "$ref",
+        "$defs",
+        "$id",
+        "$dynamicRef",
+        "enum",
+        "const",
+        "required",
+        "pattern",
+        "patternProperties",
+        "format",
+        "additionalProperties",
+        "propertyNames",
+        "prefixItems",
+        "contains",
+        "uniqueItems",
+        "minLength",
+        "maximum",
+        "default",
+    ];
+    const WORDS: &[&str] = &[
+        "object",
+        "array",
+        "string",
+        "null",
+        "#",
+        "#/$defs/a",
+        "#/$defs/b",
+        "#/properties/a",
+        "#/default",
+        "#/allOf/0",
+        "https://a.test/x",
+        "a",
+        "^(a+)+$",
+        "date-time",
+        "uri",
+    ];
+    if depth == 0 || dice.below(5) == 0 {
+        return match dice.below(4) {
+            0 => json!(dice.below(2) == 0),
+            1 => json!(dice.below(9)),
+            2 => json!([*dice.of(WORDS)]),
+            _ => json!(*dice.of(WORDS)),
+        };
+    }
+    let mut map = Map::new();
+    for _ in 0..=dice.below(4) {
+        let key = *dice.of(KEYS);
+        let value = match key {
+            "type" | "$ref" | "$id" | "$dynamicRef" | "pattern" | "format" => {
+                json!(*dice.of(WORDS))
+            }
+            "properties" | "patternProperties" | "$defs" => {
+                json!({"a": schema(dice, depth - 1), "b": schema(dice, depth - 1)})
+            }
+            "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
+                json!([schema(dice, depth - 1), schema(dice, depth - 1)])
+            }
+            _ => schema(dice, depth - 1),
+        };
+        map.insert(key.to_owned(), value);
+    }
+    Value::Object(map)
+}
+
+#[test]
+fn any_schema_and_any_sample_end_in_findings() {
+    let base: Value = serde_yaml::from_str(keyport_manifest::yaml::book::base().0).unwrap();
+    let make = |dice: &mut Dice| {
+        let mut whole = base.clone();
+        let action = whole.pointer_mut("/actions/list_tickets").unwrap();
+        action["output"] = schema(dice, 6);
+        let mut sample = tree(dice, 2);
+        for _ in 0..dice.below(50) {
+            sample = json!({"a": sample, "b": [1, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"]});
+        }
+        action["sample"] = sample;
+        whole.to_string()
+    };
+    run(make, whole);
+}
+
+#[test]
+fn any_change_of_a_fixture_ends_in_findings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
+    let mut apps: Vec<(String, FolderFacts)> = fs::read_dir(root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("manifest.yaml").is_file())
+        .map(|p| {
+            let yaml = fs::read_to_string(p.join("manifest.yaml")).unwrap();
+            (yaml, FolderFacts::read(&p))
+        })
+        .filter(|(_, facts)| !facts.fixtures.is_empty())
+        .collect();
+    apps.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    let trees: Vec<Vec<Value>> = apps
+        .iter()
+        .map(|(_, facts)| {
+            let read = |(_, text): &(String, String)| serde_yaml::from_str(text).unwrap();
+            facts.fixtures.iter().map(read).collect()
+        })
+        .collect();
+    // The first line says whose fixture it is.
+    let make = |dice: &mut Dice| {
+        let app = dice.below(apps.len());
+        let mut value = dice.of(&trees[app]).clone();
+        for _ in 0..=dice.below(3) {
+            mutate(&mut value, dice);
+        }
+        format!("# {app}\n{value}")
+    };
+    run(make, |text| {
+        let number = text.lines().next().unwrap_or_default();
+        let app = number.trim_start_matches('#').trim().parse().unwrap_or(0);
+        let (yaml, facts) = apps.get(app).unwrap_or(&apps[0]);
+        let facts = FolderFacts {
+            fixtures: vec![("changed.yaml".to_owned(), text.to_owned())],
+            ..facts.clone()
+        };
+        let report = check("m.yaml", yaml, Some(&facts));
+        assert!(
+            report.manifest.is_some(),
+            "a fixture cannot break a manifest"
+        );
+    });
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn fixtures_are_run_beside_misfits_and_say_nothing_that_follows_from_one() {
     };
     // A misfit elsewhere: both are told in one run.
     let elsewhere = GOOD.replace("label: Key", "lable: Key");
-    assert_eq!(rules(&elsewhere, &wrong_label), ["V95", "V03"]);
+    assert_eq!(rules(&elsewhere, &wrong_label), ["V03", "V95"]);
     // A misfit in the test itself: what its fixture comes to is not the author's mistake.
     let inside = GOOD.replace("body: $.id", "body: id");
     assert_eq!(rules(&inside, &wrong_label), ["V58"]);
@@ -234,7 +234,7 @@ fn a_wrong_type_of_a_way_to_sign_in_hides_nothing_else_of_it() {
         // There is none: the rest is read as the type that takes it.
         (
             "type: bearer, label: Key",
-            "label: Key, help: \"<b>x</b>\"",
+            "label: Key, help: \"<b>Made in the settings of Acme.</b>\"",
             &["V02", "V30"],
         ),
         // The key is misspelt.

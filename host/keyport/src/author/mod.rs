@@ -8,13 +8,15 @@
 //! | `diff` | what a new version breaks for those who used the old one |
 //! | `schema` | the JSON Schema of the manifest, and the page that explains every key |
 //!
-//! None of them runs a component or opens a store, so this folder builds without wasmtime; what a manifest means is asked
+//! None of them runs a component, opens a store or, without `validate --net`, sends anything, so this folder builds without wasmtime; what a manifest means is asked
 //! of `keyport-manifest`, the crate that the host itself asks.
 
 mod bases;
 mod component;
 pub mod diff;
 mod fixing;
+mod neighbours;
+mod net;
 pub mod new;
 mod older;
 mod output;

@@ -1,4 +1,4 @@
-//! `keyport validate`: everything that is wrong with manifests, offline, in one run.
+//! `keyport validate`: everything that is wrong with manifests, in one run; offline, unless `--net` is given.
 //!
 //! Exit codes: 0 nothing wrong, 1 errors (or warnings with `--strict`), 2 the call itself was wrong.
 
@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use keyport_manifest::yaml::{self, book};
+use keyport_manifest::yaml::render::{Told, summary};
+use keyport_manifest::yaml::{self, Remark, book};
 use keyport_manifest::{Report, diff};
 
 use super::bases::Bases;
 use super::older::Older;
 use super::output::{Format, OutputArguments, print};
 use super::source::Source;
-use super::{Failure, Outcome, component, fixing};
+use super::{Failure, Outcome, component, fixing, neighbours, net};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
@@ -34,8 +35,13 @@ pub struct Arguments {
     #[arg(long = "apps", value_name = "FOLDER")]
     apps: Vec<PathBuf>,
     /// Say what a rule is for, with a wrong and a right example
-    #[arg(long, value_name = "RULE", conflicts_with_all = ["against", "apps", "fix"])]
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["against", "apps", "fix", "net", "summary"])]
     explain: Option<String>,
+    /// Also sum up what of the language each app uses, and what its own component does
+    #[arg(long)]
+    summary: bool,
+    #[command(flatten)]
+    net: net::Arguments,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -44,6 +50,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     if let Some(rule) = &arguments.explain {
         return explain(rule);
+    }
+    if arguments.summary && matches!(arguments.output.format, Format::Sarif | Format::Github) {
+        return Err(Failure::Said(
+            "`--summary` is for people; `--format json` has the same as `uses`".to_owned(),
+        ));
     }
     let bases = Bases {
         folders: arguments.apps.clone(),
@@ -83,7 +94,60 @@ pub fn run(arguments: &Arguments) -> Outcome {
             Ok((report, source))
         })
         .collect();
-    arguments.output.tell(&reports?)
+    let mut reports = reports?;
+    beside_each_other(&mut reports);
+    if arguments.net.net {
+        on_the_network(&mut reports, &arguments.net)?;
+    }
+    let ended = arguments.output.tell(&reports)?;
+    if arguments.summary && arguments.output.format == Format::Human {
+        let told: Vec<Told<'_>> = reports
+            .iter()
+            .map(|(report, source)| Told {
+                report,
+                source: &source.text,
+            })
+            .collect();
+        print(&summary(&told))?;
+    }
+    Ok(ended)
+}
+
+/// What only who sees several apps can say of one.
+fn beside_each_other(reports: &mut [(Report, &Source)]) {
+    let remarks = {
+        let manifests: Vec<_> = reports.iter().map(|(r, _)| r.manifest.as_ref()).collect();
+        neighbours::compare(&manifests)
+    };
+    for ((report, source), remarks) in reports.iter_mut().zip(remarks) {
+        report.remark(&source.text, remarks);
+    }
+}
+
+/// V89 to V94. A manifest with errors may lead anywhere, so nothing is sent for it.
+fn on_the_network(
+    reports: &mut [(Report, &Source)],
+    arguments: &net::Arguments,
+) -> Result<(), Failure> {
+    let sound: Vec<_> = reports
+        .iter()
+        .filter(|(report, _)| !report.has_errors())
+        .filter_map(|(report, _)| report.manifest.as_ref())
+        .collect();
+    let mut looks = net::look(&sound, arguments)?.into_iter();
+    for (report, source) in reports {
+        let remarks = if report.has_errors() || report.manifest.is_none() {
+            vec![Remark::note(
+                "V89",
+                "",
+                "nothing was sent: mend the errors first",
+            )]
+        } else {
+            looks.next().unwrap_or_default()
+        };
+        report.remark(&source.text, remarks);
+    }
+    Ok(())
 }
 
 fn explain(rule: &str) -> Outcome {

@@ -17,6 +17,9 @@ const MAX_RULES: usize = 20;
 /// Rules that look beside the manifest: alone, nothing can be said about them.
 const BESIDE: &[&str] = &["V09", "V71", "V95"];
 
+/// Rules of which a part is looked at elsewhere: against another version, beside other apps, in the component.
+const PARTLY: &[&str] = &["V09", "V10", "V73", "V79"];
+
 /// One rule that a comment allows.
 struct Allow {
     id: &'static str,
@@ -78,6 +81,7 @@ pub(super) fn suppress(
         seen.whole
             && !a.used
             && rule(a.id).is_some_and(|r| r.layer == Layer::Offline)
+            && !PARTLY.contains(&a.id)
             && (seen.folder || !BESIDE.contains(&a.id))
     });
     for a in unused {

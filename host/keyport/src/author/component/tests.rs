@@ -176,3 +176,65 @@ fn a_component_that_hides_its_compiler_is_asked_for_it() {
         "{told:?}"
     );
 }
+
+/// A component as an example of the book describes it.
+fn of_example(told: &Value) -> Vec<u8> {
+    let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (world, beside) = (text("world"), text("beside"));
+    let mut bytes = match text("package") {
+        "" => component(world, beside),
+        package => {
+            let mut resolve = Resolve::default();
+            let text = format!("package {package};\n{beside}\nworld app {{ {world} }}");
+            let package = resolve.push_str("app.wit", &text).unwrap();
+            encoded(&resolve, package)
+        }
+    };
+    if let Some(producers) = told.get("producers").and_then(Value::as_object) {
+        bytes.extend(section(producers));
+    }
+    bytes
+}
+
+/// The custom section `producers` (https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md).
+fn section(producers: &serde_json::Map<String, Value>) -> Vec<u8> {
+    // No text here is longer than what one byte of LEB128 holds.
+    let short = |n: usize| u8::try_from(n).ok().filter(|n| *n < 0x80).unwrap();
+    let name = |text: &str| {
+        let mut out = vec![short(text.len())];
+        out.extend_from_slice(text.as_bytes());
+        out
+    };
+    let mut content = name("producers");
+    content.push(short(producers.len()));
+    for (field, values) in producers {
+        let values = values.as_object().unwrap();
+        content.extend(name(field));
+        content.push(short(values.len()));
+        for (value, version) in values {
+            content.extend(name(value));
+            content.extend(name(version.as_str().unwrap()));
+        }
+    }
+    let mut out = vec![0, short(content.len())];
+    out.extend(content);
+    out
+}
+
+#[test]
+fn each_rule_about_components_fires_on_its_bad_example_and_not_on_its_good_one() {
+    use keyport_manifest::yaml::book::{Example, Layer, rules};
+    let fires = |id: &str, example: &Example| {
+        let manifest = keyport_manifest::parse("m.yaml", &example.manifest().unwrap()).unwrap();
+        judge(&of_example(example.component.as_ref().unwrap()), &manifest)
+            .iter()
+            .any(|remark| remark.rule == id && remark.severity != Severity::Note)
+    };
+    let mut tried = 0;
+    for rule in rules().filter(|rule| rule.layer == Layer::Component) {
+        assert!(fires(&rule.id, rule.bad.as_ref().unwrap()), "{}", rule.id);
+        assert!(!fires(&rule.id, rule.good.as_ref().unwrap()), "{}", rule.id);
+        tried += 1;
+    }
+    assert_eq!(tried, 4);
+}

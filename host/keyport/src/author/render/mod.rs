@@ -9,7 +9,7 @@ mod operations;
 mod sample;
 mod sign_in;
 mod text;
-mod values;
+pub(super) mod values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,7 +96,7 @@ struct Step {
 
 /// A request, secrets as placeholders.
 #[derive(Debug, Serialize)]
-struct RequestShown {
+pub(super) struct RequestShown {
     method: String,
     url: String,
     headers: Vec<(String, String)>,

@@ -42,10 +42,30 @@ pub struct Example {
     pub at: Option<String>,
     /// The patch that makes the older version, for rules that compare two.
     pub old: Option<String>,
-    /// What is known of the component, for rules that look at it.
+    /// The component, for rules that look at it: its `world` in WIT, what stands `beside` that, the `package` if it is not an
+    /// app's own, and its `producers`.
     pub component: Option<Value>,
+    /// What vendors answer, for rules that look at the network: by method and URL (`GET https://a.test/me`); what is not there
+    /// is a 404. Only a test reads it, over servers of its own.
+    pub peer: Option<BTreeMap<String, PeerAnswer>>,
+    /// What the author gives for looking on the network: variables without their prefix (`TOKEN`), and `--set` in lower case
+    /// (`subdomain`).
+    pub given: Option<BTreeMap<String, String>>,
     /// What lies beside the manifest. Without it, the manifest is checked alone.
     pub beside: Option<Beside>,
+}
+
+/// What a vendor answers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerAnswer {
+    /// The status.
+    pub status: u16,
+    /// The body, as JSON.
+    #[serde(default)]
+    pub body: Value,
+    /// What the request must contain to get this answer (in its headers or body); without it, it is refused with 401.
+    pub wants: Option<String>,
 }
 
 /// The rest of an app's folder.

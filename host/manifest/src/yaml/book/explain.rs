@@ -55,6 +55,25 @@ fn shown(out: &mut String, title: &str, example: &Example) {
         let text = serde_yaml::to_string(component).unwrap_or_default();
         block(out, "# the component", &text);
     }
+    for (name, value) in example.given.iter().flatten() {
+        let flag = name.chars().all(char::is_lowercase);
+        let how = if flag {
+            "--set "
+        } else {
+            "KEYPORT_NET_HARBORDESK_"
+        };
+        block(out, "", &format!("# given {how}{name}={value}"));
+    }
+    for (request, answer) in example.peer.iter().flatten() {
+        let body = match &answer.body {
+            serde_json::Value::Null => String::new(),
+            body => format!(" {body}"),
+        };
+        let only = answer.wants.as_ref();
+        let only = only.map_or_else(String::new, |w| format!(" (with `{w}` in it)"));
+        let told = format!("# {request}{only}\n# answers {}{body}", answer.status);
+        block(out, "", &told);
+    }
     let Some(beside) = &example.beside else {
         return;
     };

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use super::finding::Severity;
-pub use example::{Beside, Example, base};
+pub use example::{Beside, Example, PeerAnswer, base};
 pub use explain::explain;
 
 /// What a rule needs to look at.
@@ -77,7 +77,7 @@ pub struct Rule {
     /// Whether a comment in the file may allow it.
     #[serde(default = "yes")]
     pub allow: bool,
-    /// A wrong manifest. Rules that need the network or a running component have none that is run.
+    /// A wrong manifest, and what it takes to see that. Rules that need a running component have none.
     pub bad: Option<Example>,
     /// The same, put right.
     pub good: Option<Example>,

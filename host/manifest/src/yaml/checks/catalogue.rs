@@ -2,7 +2,7 @@
 //!
 //! V72 categories are the ones that the catalogue has, the summary says what the app is in a sentence of its own, and links lead to its home
 //! and documentation · V73 no two actions, and no two triggers, have the same title. (That no two apps have the same name is for
-//! whoever sees all of them.)
+//! whoever sees all of them: `validate` of several.)
 
 use std::collections::HashSet;
 

@@ -3,8 +3,9 @@
 //! V65 the sample fits the output schema, all of it · V64 the schema is one that a validator takes, and leads nowhere in circles.
 //!
 //! Threat: a schema of a few lines whose references double at each step, or lead back to where they came from, keeps a
-//! validator busy for ever or overruns its stack. So the way that it would go is walked first, with a count ([`MAX_VISITS`]).
-//! Nothing is fetched, and patterns are run by an engine without backtracking.
+//! validator busy for ever or overruns its stack. So the way that it would go is walked first, with a count ([`MAX_VISITS`]), and
+//! it is handed nothing but the keys that are walked ([`plain`]): `$id`, `$dynamicRef` and their like lead where the walk does
+//! not see. Nothing is fetched, and patterns are run by an engine without backtracking.
 //!
 //! Which keys a schema may have at all is said by `schema_form`: a validator takes every unknown one without a word.
 
@@ -12,9 +13,10 @@ use std::sync::LazyLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, PatternOptions, ValidationError, ValidationOptions};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Checker;
+use super::schema_form::KEYS;
 use crate::pattern::Pattern;
 use crate::yaml::places::{child, item, within};
 
@@ -53,11 +55,12 @@ pub(super) fn check(c: &mut Checker<'_>) {
 
 fn held(c: &mut Checker<'_>, path: &str, output: &Value, sample: &Value) {
     let at = child(path, "output");
+    let schema = plain(output, output);
     let mut way = Way {
-        root: output,
+        root: &schema,
         left: MAX_VISITS,
     };
-    if !way.ends(output, sample, 0) {
+    if !way.ends(&schema, sample, 0) {
         c.error(
             "V64",
             &at,
@@ -66,7 +69,7 @@ fn held(c: &mut Checker<'_>, path: &str, output: &Value, sample: &Value) {
         );
         return;
     }
-    let validator = match options().build(output) {
+    let validator = match options().build(&schema) {
         Ok(validator) => validator,
         Err(e) => {
             // What the form of the schema says already is not said again.
@@ -101,6 +104,49 @@ fn held(c: &mut Checker<'_>, path: &str, output: &Value, sample: &Value) {
             None,
         );
     }
+}
+
+/// The schema with the keys of the subset alone, and with those references alone that lead to a schema in it. What is left out
+/// is told by `schema_form`.
+fn plain(schema: &Value, root: &Value) -> Value {
+    let Value::Object(map) = schema else {
+        return schema.clone();
+    };
+    let mut out = Map::new();
+    for (key, part) in map {
+        let each = |map: &Map<String, Value>| {
+            map.iter()
+                .map(|(name, inner)| (name.clone(), plain(inner, root)))
+                .collect()
+        };
+        let kept = match (key.as_str(), part) {
+            ("$id" | "$schema" | "$comment" | "default" | "examples", _) => continue,
+            ("$ref", Value::String(target)) if !leads_to_a_schema(target, root) => continue,
+            ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(map)) => {
+                Value::Object(each(map))
+            }
+            ("enum" | "const" | "required" | "dependentRequired" | "type", _) => part.clone(),
+            (name, Value::Array(items)) if KEYS.contains(&name) => {
+                items.iter().map(|inner| plain(inner, root)).collect()
+            }
+            (name, _) if KEYS.contains(&name) => plain(part, root),
+            _ => continue,
+        };
+        out.insert(key.clone(), kept);
+    }
+    Value::Object(out)
+}
+
+fn leads_to_a_schema(target: &str, root: &Value) -> bool {
+    let Some(pointer) = target.strip_prefix('#') else {
+        return false;
+    };
+    let data = ["enum", "const", "default", "examples", "required"];
+    !pointer.contains('%')
+        && !pointer.split('/').any(|step| data.contains(&step))
+        && root
+            .pointer(pointer)
+            .is_some_and(|found| found.is_object() || found.is_boolean())
 }
 
 fn options() -> ValidationOptions<'static> {
@@ -315,6 +361,24 @@ mod tests {
         let value = json!({"children": [{"children": [{}, {}]}, {"children": []}]});
         assert!(ends(&schema, &value));
         assert!(options().build(&schema).unwrap().is_valid(&value));
+    }
+
+    #[test]
+    fn a_validator_is_not_handed_what_leads_where_the_walk_does_not_see() {
+        let schema = json!({
+            "$id": "https://a.test/x", "$schema": "https://a.test/meta", "$dynamicRef": "#", "unevaluatedProperties": {"$ref": "#"},
+            "$defs": {"a": {"$id": "b", "$ref": "#/$defs/c"}, "c": {"$ref": "https://a.test/away"}},
+            "properties": {"$id": {"type": "string"}},
+            "items": {"$ref": "#/default"}, "default": {"$dynamicRef": "#"}, "const": {"$id": 1}
+        });
+        assert_eq!(
+            plain(&schema, &schema),
+            json!({
+                "$defs": {"a": {"$ref": "#/$defs/c"}, "c": {}},
+                "properties": {"$id": {"type": "string"}},
+                "items": {}, "const": {"$id": 1}
+            })
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::template::nearest;
 use crate::yaml::places::{child, item};
 
 /// Keys of the subset.
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "$schema",
     "$id",
     "$ref",
