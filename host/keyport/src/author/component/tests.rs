@@ -224,9 +224,12 @@ fn section(producers: &serde_json::Map<String, Value>) -> Vec<u8> {
 #[test]
 fn each_rule_about_components_fires_on_its_bad_example_and_not_on_its_good_one() {
     use keyport_manifest::yaml::book::{Example, Layer, rules};
-    let fires = |id: &str, example: &Example| {
+    let told = |example: &Example| {
         let manifest = keyport_manifest::parse("m.yaml", &example.manifest().unwrap()).unwrap();
         judge(&of_example(example.component.as_ref().unwrap()), &manifest)
+    };
+    let fires = |id: &str, example: &Example| {
+        told(example)
             .iter()
             .any(|remark| remark.rule == id && remark.severity != Severity::Note)
     };
@@ -234,6 +237,17 @@ fn each_rule_about_components_fires_on_its_bad_example_and_not_on_its_good_one()
     for rule in rules().filter(|rule| rule.layer == Layer::Component) {
         assert!(fires(&rule.id, rule.bad.as_ref().unwrap()), "{}", rule.id);
         assert!(!fires(&rule.id, rule.good.as_ref().unwrap()), "{}", rule.id);
+        let mut said = String::new();
+        for remark in told(rule.bad.as_ref().unwrap()) {
+            if remark.rule == rule.id {
+                let severity = remark.severity.as_str();
+                said += &format!("{severity} at {}: {}\n", remark.path, remark.message);
+                said += &format!("  = {}\n", remark.fix.unwrap_or_default());
+            }
+        }
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(rule.id.as_str(), said);
+        });
         tried += 1;
     }
     assert_eq!(tried, 4);

@@ -35,6 +35,13 @@ pub async fn look(door: &Door, look: &Look<'_>, remarks: &mut Vec<Remark>) -> Re
         return Ok(());
     };
     super::addresses::authorize(door, look, remarks).await;
+    if oauth.grant != Oauth2Grant::AuthorizationCode || oauth.discover.is_some() {
+        remarks.push(Remark::note(
+            "V93",
+            look.path(),
+            "not tried: only the token endpoint of a sign-in by code that is written down is",
+        ));
+    }
     let open = oauth
         .token_url
         .as_ref()
