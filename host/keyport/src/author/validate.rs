@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long)]
     summary: bool,
     #[command(flatten)]
-    net: net::Arguments,
+    net: net::NetArguments,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -127,14 +127,19 @@ fn beside_each_other(reports: &mut [(Report, &Source)]) {
 /// V89 to V94. A manifest with errors may lead anywhere, so nothing is sent for it.
 fn on_the_network(
     reports: &mut [(Report, &Source)],
-    arguments: &net::Arguments,
+    arguments: &net::NetArguments,
 ) -> Result<(), Failure> {
     let sound: Vec<_> = reports
         .iter()
         .filter(|(report, _)| !report.has_errors())
         .filter_map(|(report, _)| report.manifest.as_ref())
         .collect();
-    let mut looks = net::look(&sound, arguments)?.into_iter();
+    // Of no manifest there is nothing that a flag or a variable could be about.
+    let looks = match sound.is_empty() {
+        true => Vec::new(),
+        false => net::look(&sound, arguments)?,
+    };
+    let mut looks = looks.into_iter();
     for (report, source) in reports {
         let remarks = if report.has_errors() || report.manifest.is_none() {
             vec![Remark::note(

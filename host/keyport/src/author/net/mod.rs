@@ -40,7 +40,7 @@ use super::Failure;
 
 /// Flags for looking on the network.
 #[derive(Args, Debug, Default)]
-pub struct Arguments {
+pub struct NetArguments {
     /// Also look on the network: whether addresses answer, whether the test refuses a made-up credential and takes yours. Yours
     /// come from the environment: KEYPORT_NET_<APP>_<FIELD> for each field of a way to sign in; for OAuth …_CLIENT_ID,
     /// …_CLIENT_SECRET, …_ACCESS_TOKEN, and …_REFRESH_TOKEN_FILE, a file that is rewritten when the token rotates
@@ -59,7 +59,10 @@ pub struct Arguments {
 /// # Errors
 /// Flags or variables that say nothing, or a file that can't be used.
 #[cfg(feature = "net")]
-pub fn look(manifests: &[&Manifest], arguments: &Arguments) -> Result<Vec<Vec<Remark>>, Failure> {
+pub fn look(
+    manifests: &[&Manifest],
+    arguments: &NetArguments,
+) -> Result<Vec<Vec<Remark>>, Failure> {
     use futures_util::StreamExt as _;
 
     /// Apps that are looked at side by side. Requests to one app go one after the other.
@@ -101,7 +104,10 @@ pub fn look(manifests: &[&Manifest], arguments: &Arguments) -> Result<Vec<Vec<Re
 /// # Errors
 /// Always: a sentence that says where there is one.
 #[cfg(not(feature = "net"))]
-pub fn look(_manifests: &[&Manifest], _arguments: &Arguments) -> Result<Vec<Vec<Remark>>, Failure> {
+pub fn look(
+    _manifests: &[&Manifest],
+    _arguments: &NetArguments,
+) -> Result<Vec<Vec<Remark>>, Failure> {
     Err(Failure::Said(
         "`--net` is not in this build; build keyport with `--features net`, or with its default features"
             .to_owned(),
