@@ -71,6 +71,28 @@ const APPS: &[App] = &[
         ],
     },
     App {
+        id: "google-cloud",
+        document: "googleapis.com/cloudresourcemanager",
+        differs: &[
+            (
+                Path,
+                "whose key it is, is told by Google's userinfo endpoint, which no document of an API has",
+            ),
+            (
+                Endpoint,
+                "the document names the token endpoint of before 2018; Google's own discovery document has ours",
+            ),
+        ],
+    },
+    App {
+        id: "google-drive",
+        document: "googleapis.com/drive",
+        differs: &[(
+            Endpoint,
+            "the document names endpoints of before 2018; Google's own discovery document has ours",
+        )],
+    },
+    App {
         id: "jira",
         document: "atlassian.com/jira",
         differs: &[(

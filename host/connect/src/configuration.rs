@@ -355,7 +355,13 @@ fn check(entry: &AppEntry, sealed: &mut ConfigurationSealed) -> Result<(), Conne
             ));
         }
     }
-    for scope in sealed.scopes.iter().flatten() {
+    // One that is built from fields is named as the manifest writes it.
+    let declared = |text: &str| {
+        let mut all = manifest.auth.values().filter_map(AuthMethod::oauth2);
+        all.any(|oauth| oauth.scopes.declares(text))
+    };
+    let chosen = sealed.scopes.iter().flatten();
+    for scope in chosen.filter(|scope| !declared(scope.as_str())) {
         // RFC 6749, 3.3: printable ASCII without space, quote and backslash.
         if scope.is_empty()
             || !scope

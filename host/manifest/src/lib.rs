@@ -49,10 +49,10 @@ pub use model::*;
 pub use path::JsonPath;
 pub use resolve::{Endpoints, ResolveError, ResolvedApi};
 pub use rules::{
-    Account, Captures, Discovered, DiscoveryChoice, Failure, Lifetime, Means, NextStep, PollPage,
-    Progress, TokenAnswer, TokenError, action_result, discovered, failure_for, first_page, judge,
-    judge_call, lifetime, next_page, page_items, poll_page, refresh_answer, refused_by_all,
-    token_answer,
+    Account, Captures, Discovered, DiscoveryChoice, Failure, Lifetime, Means, NextStep,
+    Oauth1Token, PollPage, Progress, SecondAnswer, TokenAnswer, TokenError, action_result,
+    discovered, failure_for, first_page, judge, judge_call, lifetime, next_page, oauth1_answer,
+    page_items, poll_page, refresh_answer, refused_by_all, temporary_credentials, token_answer,
 };
 pub use scope::Scope;
 pub use secret::SecretText;

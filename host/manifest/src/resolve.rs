@@ -111,8 +111,20 @@ impl Manifest {
     /// # Errors
     /// A value that its field refuses or that is not safe in a host; a template without its value.
     pub fn resolve(&self, scope: &Scope) -> Result<ResolvedApi, ResolveError> {
+        self.resolved(&self.api.base_url, scope)
+    }
+
+    /// The same of a connection that signed in by `method`, which may have a base URL of its own.
+    ///
+    /// # Errors
+    /// As [`Manifest::resolve`].
+    pub fn resolve_for(&self, method: &str, scope: &Scope) -> Result<ResolvedApi, ResolveError> {
+        self.resolved(self.base_url_for(method), scope)
+    }
+
+    fn resolved(&self, base_url: &Template, scope: &Scope) -> Result<ResolvedApi, ResolveError> {
         let scope = self.checked(scope)?;
-        let base_url = url_of(&self.api.base_url, &scope)?;
+        let base_url = url_of(base_url, &scope)?;
         let base_host = HostPattern::of_url(&base_url)?;
         let mut audiences = vec![(CredentialRef::Main, base_host)];
         for entry in &self.api.hosts {
@@ -196,8 +208,12 @@ impl Manifest {
         out
     }
 
-    /// The scope with every app field and capture checked again by its own declaration.
-    fn checked(&self, scope: &Scope) -> Result<Scope, ResolveError> {
+    /// The scope with every app field and capture checked again by its own declaration, and with the constants of the chosen
+    /// variant.
+    ///
+    /// # Errors
+    /// A value that its field refuses, or a captured host that is not of its declared form.
+    pub fn checked(&self, scope: &Scope) -> Result<Scope, ResolveError> {
         let mut out = scope.clone();
         let given = |id: &str| scope.get("fields", id).and_then(Value::as_str);
         for field in self.app_fields() {
@@ -384,7 +400,7 @@ fn render_url(template: &Template, scope: &Scope) -> Result<(String, String), Re
                     return Err(bad());
                 }
                 let slot = match part {
-                    UrlPart::Origin => Slot::Origin,
+                    UrlPart::Origin => Slot::Base,
                     UrlPart::Host => Slot::Host,
                     UrlPart::Path => Slot::PathSegment,
                     UrlPart::Query => Slot::Query,

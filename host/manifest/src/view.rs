@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Action, Api, Manifest, Test, Trigger};
+use crate::template::Template;
 
 /// The parts of a manifest that a guest sees; what `context.manifest` returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,18 +26,25 @@ pub struct GuestView {
 /// What a guest sees, with the app's own test.
 #[must_use]
 pub fn guest_view(manifest: &Manifest) -> serde_json::Value {
-    view(manifest, &manifest.test)
+    view(manifest, &manifest.api.base_url, &manifest.test)
 }
 
-/// What a guest sees of a connection that signed in by `method`: its own test if it has one.
+/// What a guest sees of a connection that signed in by `method`: its own base URL and test if it has them.
 #[must_use]
 pub fn guest_view_for(manifest: &Manifest, method: &str) -> serde_json::Value {
-    view(manifest, manifest.test_for(method))
+    view(
+        manifest,
+        manifest.base_url_for(method),
+        manifest.test_for(method),
+    )
 }
 
-fn view(manifest: &Manifest, test: &Test) -> serde_json::Value {
+fn view(manifest: &Manifest, base_url: &Template, test: &Test) -> serde_json::Value {
     let view = GuestView {
-        api: manifest.api.clone(),
+        api: Api {
+            base_url: base_url.clone(),
+            ..manifest.api.clone()
+        },
         test: test.clone(),
         actions: manifest.actions.clone(),
         triggers: manifest.triggers.clone(),

@@ -133,6 +133,38 @@ fn no_good_example_fires_its_rule_or_any_error() {
 }
 
 #[test]
+fn further_examples_fire_their_rule_until_they_are_put_right() {
+    let mut pairs = 0;
+    for rule in rules() {
+        for more in &rule.further {
+            let (text, found) = report(&more.bad);
+            let at = more
+                .bad
+                .at
+                .as_deref()
+                .expect("a further example says where");
+            assert!(
+                of(rule, &found).iter().any(|f| f.path == at),
+                "{}, {}:\n{}",
+                rule.id,
+                more.about,
+                found.render(&text, false)
+            );
+            let (text, found) = report(&more.good);
+            assert!(
+                of(rule, &found).is_empty() && !found.has_errors(),
+                "{}, {}:\n{}",
+                rule.id,
+                more.about,
+                found.render(&text, false)
+            );
+            pairs += 1;
+        }
+    }
+    assert!(pairs > 0);
+}
+
+#[test]
 fn the_examples_of_rules_about_components_are_manifests_in_themselves() {
     for rule in rules().filter(|r| r.layer == Layer::Component) {
         let bad = rule.bad.as_ref().unwrap();

@@ -77,6 +77,44 @@ fn what_a_guest_sees_says_nothing_of_signing_in() {
     }
 }
 
+#[test]
+fn every_operation_of_every_app_is_shown_by_a_fixture() {
+    let mut unseen = String::new();
+    for folder in folders() {
+        let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
+        let manifest = parse_with("m.yaml", &yaml, &neighbours).unwrap();
+        let facts = FolderFacts::read(&folder);
+        let mut fixtures = facts.fixtures;
+        // What an app takes over as it is, the one that it is built on shows.
+        let tree: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        if let Some(base) = tree["extends"].as_str() {
+            fixtures.extend(FolderFacts::read(&folder.with_file_name(base)).fixtures);
+        }
+        let mut shown = std::collections::BTreeSet::new();
+        for (_, text) in &fixtures {
+            let exchanges: Vec<serde_json::Value> = serde_yaml::from_str(text).unwrap();
+            for about in exchanges.iter().filter_map(|x| x["for"].as_object()) {
+                let one = about
+                    .iter()
+                    .next()
+                    .map(|(kind, name)| (kind.clone(), name.clone()));
+                shown.extend(one.map(|(kind, name)| format!("{kind} {}", name.as_str().unwrap())));
+            }
+        }
+        let actions = manifest.actions.iter().filter(|(_, a)| !a.code);
+        let actions = actions.map(|(id, _)| format!("action {id}"));
+        let polled = manifest
+            .triggers
+            .iter()
+            .filter(|(_, t)| t.request.is_some());
+        let triggers = polled.map(|(id, _)| format!("trigger {id}"));
+        for one in actions.chain(triggers).filter(|one| !shown.contains(one)) {
+            unseen += &format!("{}: no fixture shows the {one}\n", facts.name);
+        }
+    }
+    assert!(unseen.is_empty(), "\n{unseen}");
+}
+
 /// Where the exchanges of the fixtures come from; shown with `--nocapture`.
 #[test]
 fn every_fixture_says_where_it_comes_from_and_all_are_counted() {
@@ -105,6 +143,7 @@ fn every_fixture_says_where_it_comes_from_and_all_are_counted() {
     for kind in [
         "test",
         "token",
+        "temporary",
         "refresh",
         "exchange",
         "callback",

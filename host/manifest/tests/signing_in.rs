@@ -93,6 +93,18 @@ fn sound() -> Vec<Value> {
             "message": "{{ timestamp }}{{ request.method }}{{ request.path }}{{ request.body_sha256 }}", "encoding": "base64",
             "inject": [{"header": "X-Signature", "value": "{{ signature }}"}, {"header": "X-Timestamp", "value": "{{ timestamp }}"}]}),
         json!({"type": "wsse", "label": "Name", "fields": key(), "username": "me", "secret": "{{ credentials.key }}", "header": "X-Token"}),
+        json!({"type": "wsse", "label": "Name", "fields": key(), "username": "me", "secret": "{{ credentials.key }}", "digest": "base64_of_hex", "nonce": "hex"}),
+        json!({"type": "session", "label": "Sign in", "fields": key(),
+            "steps": [
+                {"request": {"method": "POST", "path": "/open"}, "capture": {"ticket": {"path": "$.ticket"}}},
+                {"sign": {"alg": "RS256", "key": "{{ credentials.key }}", "header": {"kid": "{{ key.fingerprint }}"},
+                    "claims": {"iss": "acme", "ticket": "{{ capture.ticket }}"}, "fingerprint": "sha256"},
+                 "request": {"method": "POST", "path": "/login", "headers": {"authorization": "Bearer {{ jwt.token }}"}},
+                 "capture": {"sid": {"path": "$.sid"}}},
+            ],
+            "expiry": {"fixed": 3600}, "logout": {"none": "Acme has no way to end a session."},
+            "base_url": "https://api.eu.acme.com",
+            "inject": [{"cookie": "SID", "value": "{{ capture.sid }}"}]}),
         json!({"type": "mtls", "label": "Certificate", "fields": key(), "certificate": "{{ credentials.key }}", "private_key": "{{ credentials.key }}"}),
         json!({"type": "api_key", "label": "Key", "fields": key(), "inject": [{"body": "api_key", "value": "{{ credentials.key }}"}]}),
         oauth(
@@ -111,11 +123,11 @@ fn sound() -> Vec<Value> {
             json!({"fields": key(), "client_auth": "private_key_jwt", "client_assertion": jwt()}),
         ),
         oauth(
-            json!({"token_method": "GET", "token_body": "query", "params": {"rename": {"client_id": "appid", "redirect_uri": "redirect_url"}, "drop": ["response_type"]}}),
+            json!({"token_method": "GET", "token_body": "query", "params": {"rename": {"client_id": "appid", "redirect_uri": "redirect_url"}, "drop": ["response_type"], "values": {"response_type": "auth_code", "grant_type": "auth_code"}}}),
         ),
         oauth(
             json!({"token_body": {"xml": "<code>{{ callback.code }}</code>"},
-            "authorize": {"fragment": "x", "order": ["appid"], "unescaped": ["scope"], "keep_empty": ["scope"], "redirect_alias": true}}),
+            "authorize": {"route": "/oauth", "order": ["appid"], "unescaped": ["scope"], "keep_empty": ["scope"], "redirect_alias": true}}),
         ),
         oauth(
             json!({"callback": {"code": "spapi_oauth_code", "state": "s", "max_state": 64,
@@ -131,7 +143,29 @@ fn sound() -> Vec<Value> {
         ),
         oauth(
             json!({"exchange": {"url": "https://acme.com/exchange", "method": "GET", "params": {"t": "{{ token.access_token }}"}, "response": {"expiry": {"in": "$.left", "unit": "minutes"}}},
+            "refresh_url": "https://acme.com/younger", "refresh_params": {"grant_type": "younger", "t": "{{ token.access_token }}"},
             "refresh": {"rotates": "never", "by": "exchange", "headers": {"x-a": "b"}}}),
+        ),
+        oauth(
+            json!({"grant": "client_credentials", "authorize_url": null, "refresh": {"by": "sign_in_again"}, "client_auth": "tls", "fields": key(),
+            "client_certificate": {"certificate": "{{ credentials.key }}", "private_key": "{{ credentials.key }}", "at": "token"}}),
+        ),
+        oauth(
+            json!({"fields": [{"id": "org", "label": "Organisation", "format": "dns-label"}],
+            "scopes": {"default": ["https://{{ credentials.org }}.acme.com/.default"], "optional": ["x.{{ credentials.org }}"],
+                "extra": [{"param": "user_scope", "default": ["{{ credentials.org }}"]}]}}),
+        ),
+        oauth(
+            json!({"base_url": "{{ capture.rest }}", "capture": {"rest": {"path": "$.rest_url", "format": "base-url", "suffixes": [".acme.com"], "public": true}}}),
+        ),
+        oauth(
+            json!({"exchange": {"url": "https://acme.com/login", "params": {"t": "{{ token.access_token }}"}, "response": {"default_ttl": 600},
+                "capture": {"rest": {"path": "$.rest_url", "format": "base-url", "suffixes": [".acme.com"], "public": true}}},
+            "base_url": "{{ capture.rest }}"}),
+        ),
+        oauth(
+            json!({"token_params": {"state": "{{ callback.state }}"}, "authorize": {"fragment": "x"},
+            "refresh": {"rotates": "never", "prolongs": {"ok": {"path": "$.result", "equals": "0000"}, "seconds": 2592000}}}),
         ),
         oauth(
             json!({"capture": {"a": {"claim": "sub", "on_refresh": "keep"}, "b": {"header": "X-B", "on_refresh": "again"}, "c": {"callback": "c", "public": true}}}),
@@ -160,7 +194,7 @@ fn sound_ways_to_sign_in_have_no_errors_and_say_that_they_do_not_run_yet() {
     for method in sound() {
         assert_eq!(errors(&method), Vec::<&str>::new(), "{method}");
         let read = parse("manifest.yaml", &manifest(&method)).unwrap();
-        // Captures of claims and headers run already.
+        // Captures of claims and headers run already, and so do base URLs.
         let runs = method.get("capture").is_some() && method["type"] == "oauth2";
         assert_eq!(read.why_not_run("way").is_none(), runs, "{method}");
         assert_eq!(read.not_yet().is_empty(), runs, "{method}");
@@ -285,6 +319,99 @@ fn what_cannot_work_is_refused_under_its_rule() {
         (
             "V56",
             oauth(json!({"authorize_url": "https://acme.myshopify.com/authorize"})),
+        ),
+        ("V34", oauth(json!({"client_auth": "tls"}))),
+        (
+            "V34",
+            oauth(json!({"params": {"values": {"response_type": "code token"}}})),
+        ),
+        ("V34", oauth(json!({"params": {"values": {"scope": "x"}}}))),
+        ("V34", oauth(json!({"token_params": {"state": "mine"}}))),
+        (
+            "V34",
+            oauth(json!({"authorize_params": {"state": "{{ fields.x }}"}})),
+        ),
+        ("V34", oauth(json!({"authorize": {"route": "oauth"}}))),
+        (
+            "V34",
+            oauth(json!({"authorize": {"route": "/oauth", "fragment": "x"}})),
+        ),
+        (
+            "V52",
+            oauth(
+                json!({"refresh": {"rotates": "always", "prolongs": {"ok": "$.ok", "seconds": 60}}}),
+            ),
+        ),
+        (
+            "V34",
+            oauth(
+                json!({"refresh": {"rotates": "never", "prolongs": {"ok": "$.ok", "seconds": 0}}}),
+            ),
+        ),
+        (
+            "V16",
+            oauth(
+                json!({"exchange": {"url": "https://acme.com/x/{{ capture.late }}", "response": {"default_ttl": 1},
+                "capture": {"late": {"path": "$.late", "public": true}}}}),
+            ),
+        ),
+        (
+            "V57",
+            with(
+                session(),
+                "/inject",
+                json!([{"cookie": "a b", "value": "{{ capture.sid }}"}]),
+            ),
+        ),
+        (
+            "V34",
+            oauth(
+                json!({"fields": key(), "client_certificate": {"certificate": "{{ credentials.key }}", "private_key": "x"}}),
+            ),
+        ),
+        (
+            "V18",
+            oauth(json!({"fields": key(), "scopes": {"default": ["a.{{ credentials.key }}"]}})),
+        ),
+        (
+            "V16",
+            oauth(json!({"scopes": {"default": ["a.{{ token.access_token }}"]}})),
+        ),
+        (
+            "V34",
+            oauth(json!({"scopes": {"default": ["a b {{ credentials.x }}"]}})),
+        ),
+        (
+            "V31",
+            oauth(
+                json!({"base_url": "{{ capture.rest }}", "capture": {"rest": {"path": "$.r", "format": "base-url", "public": true}}}),
+            ),
+        ),
+        (
+            "V31",
+            oauth(
+                json!({"base_url": "{{ capture.rest }}.evil.example", "capture": {"rest": {"path": "$.r", "format": "base-url", "suffixes": [".acme.com"], "public": true}}}),
+            ),
+        ),
+        ("V32", oauth(json!({"base_url": "http://api.acme.com"}))),
+        (
+            "V33",
+            oauth(json!({"base_url": "https://api.acme.com/?a=b"})),
+        ),
+        (
+            "V18",
+            oauth(
+                json!({"base_url": "https://api.acme.com/{{ capture.rest }}", "capture": {"rest": {"path": "$.r"}}}),
+            ),
+        ),
+        ("V34", with(session(), "/steps/0/sign", jwt())),
+        (
+            "V16",
+            with(
+                session(),
+                "/steps/0/request/headers",
+                json!({"x-key": "{{ jwt.token }}"}),
+            ),
         ),
         ("V34", with(session(), "/steps", json!([]))),
         ("V34", with(session(), "/expiry", json!({"jwt": "nothing"}))),

@@ -10,7 +10,8 @@ use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::record::Configuration;
 use crate::view::{
-    ActionView, AppQuery, AppSummary, AppView, ChoiceView, FieldView, MethodView, Page, TriggerView,
+    ActionView, AppQuery, AppSummary, AppView, ChoiceView, FieldView, FileView, MethodView, Page,
+    ShownWhenView, TriggerView,
 };
 
 impl Engine {
@@ -267,6 +268,15 @@ pub(crate) fn field(field: &Field) -> FieldView {
         help: field.help.clone(),
         help_url: field.help_url.clone(),
         multiline: field.is_multiline(),
+        group: field.group.clone(),
+        shown_when: field.shown_when.as_ref().map(|when| ShownWhenView {
+            field: when.field.clone(),
+            values: when.values.clone(),
+        }),
+        file: field.file.as_ref().map(|file| FileView {
+            accept: file.accept.clone(),
+            max: field.limit(),
+        }),
     }
 }
 

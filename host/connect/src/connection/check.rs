@@ -73,9 +73,10 @@ impl Engine {
     pub(crate) fn agreed_hosts(
         &self,
         entry: &AppEntry,
+        method: &str,
         sealed: &ConnectionSealed,
     ) -> Result<Vec<String>, ConnectError> {
-        let api = scope::api(entry, &scope::of_connection(sealed, None))?;
+        let api = scope::api(entry, method, &scope::of_connection(sealed, None))?;
         Ok(api.hosts.iter().map(ToString::to_string).collect())
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
         let mut steps = Steps::new();
         let since = Instant::now();
         // What the new values resolve to is what the person agrees to by giving them.
-        sealed.hosts = match self.agreed_hosts(&entry, &sealed) {
+        sealed.hosts = match self.agreed_hosts(&entry, &stored.clear.method, &sealed) {
             Ok(hosts) => hosts,
             Err(error) => {
                 steps.failed("fields", since, error.to_string());

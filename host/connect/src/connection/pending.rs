@@ -174,7 +174,7 @@ impl Engine {
         }
         let mut sealed = pending.sealed()?.clone();
         sealed.account_extra = checked.extra;
-        sealed.hosts = self.agreed_hosts(&entry, &sealed)?;
+        sealed.hosts = self.agreed_hosts(&entry, &pending.clear.method, &sealed)?;
         pending.clear.last_tested_at = Some(self.now());
         pending.clear.reason = None;
         pending.clear.retry_until = None;

@@ -155,7 +155,8 @@ impl Engine {
     ) -> Result<Checked, ConnectError> {
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
         let mut since = Instant::now();
-        if let Err(error) = scope::api(&entry, &scope::of_connection(stored.sealed()?, None)) {
+        let values = scope::of_connection(stored.sealed()?, None);
+        if let Err(error) = scope::api(&entry, &stored.clear.method, &values) {
             steps.failed("fields", since, error.to_string());
             return Err(error);
         }

@@ -95,7 +95,7 @@ impl Engine {
             credentials: typed.credentials,
             ..ConnectionSealed::default()
         };
-        sealed.hosts = self.agreed_hosts(&entry, &sealed)?;
+        sealed.hosts = self.agreed_hosts(&entry, &form.method, &sealed)?;
         let fresh = Fresh {
             owner: session.owner.clone(),
             app: form.app,

@@ -70,11 +70,12 @@ impl Engine {
         let known = scope::of_typed(&typed);
         let endpoints = scope::endpoints(&entry, &oauth, &known)?;
         let client = client::choose(&oauth, &known, &endpoints, Some(config.sealed()?))?;
-        let scopes = config
-            .sealed()?
-            .scopes
-            .clone()
-            .unwrap_or_else(|| oauth.scopes.default.clone());
+        let values = entry.manifest.with_variant(&known);
+        let scopes = match &config.sealed()?.scopes {
+            Some(chosen) => oauth.scopes.chosen(chosen, &values),
+            None => oauth.scopes.defaults(&values),
+        }
+        .map_err(|error| ConnectError::invalid("fields", error.to_string()))?;
         let entropy = self.inner.entropy.as_ref();
         let verifier = match oauth.pkce {
             Pkce::Off(_) => None,

@@ -31,7 +31,7 @@ impl PassParts<'_> {
             .entry
             .manifest
             .with_variant(&scope::of_connection(self.sealed, self.account));
-        let api = scope::api(self.entry, &scope)?;
+        let api = scope::api(self.entry, self.method, &scope)?;
         let hosts = self.narrowed(&api);
         // Egress lets the base URL's own host through, so whether it may be called is decided here.
         if !hosts.allows(&api.base_url) {
@@ -85,10 +85,10 @@ impl PassParts<'_> {
                 keyport_manifest::Place::Header => (Place::Header, Slot::Header),
                 // Egress encodes query parameters itself.
                 keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
-                keyport_manifest::Place::Body => {
+                keyport_manifest::Place::Cookie | keyport_manifest::Place::Body => {
                     return Err(ConnectError::misconfigured(
                         "not_run_here",
-                        "this version of Keyport does not put credentials into a body",
+                        "this version of Keyport does not put credentials into a body or a cookie",
                     ));
                 }
             };

@@ -50,9 +50,16 @@ pub(crate) fn object(values: &IndexMap<String, Hidden>) -> Value {
     )
 }
 
-/// The API of a connection.
-pub(crate) fn api(entry: &AppEntry, scope: &Scope) -> Result<ResolvedApi, ConnectError> {
-    entry.manifest.resolve(scope).map_err(address_error)
+/// The API of a connection that signed in by `method`.
+pub(crate) fn api(
+    entry: &AppEntry,
+    method: &str,
+    scope: &Scope,
+) -> Result<ResolvedApi, ConnectError> {
+    entry
+        .manifest
+        .resolve_for(method, scope)
+        .map_err(address_error)
 }
 
 /// Where a sign-in talks to.
@@ -62,8 +69,7 @@ pub(crate) fn endpoints(
     scope: &Scope,
 ) -> Result<Endpoints, ConnectError> {
     // The app's fields are checked by the manifest before they make an address; the method's own were when they came in.
-    let scope = &entry.manifest.with_variant(scope);
-    entry.manifest.resolve(scope).map_err(address_error)?;
+    let scope = &entry.manifest.checked(scope).map_err(address_error)?;
     let made = oauth.endpoints(scope).map_err(address_error)?;
     Ok(Endpoints {
         authorize: made.authorize.into(),

@@ -143,6 +143,34 @@ pub struct FieldView {
     pub help_url: Option<String>,
     /// Whether line breaks are part of the value (keys in PEM).
     pub multiline: bool,
+    /// The heading under which it stands, with the fields around it that have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Asked for only while another field has one of these values; while it has not, nothing is stored for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_when: Option<ShownWhenView>,
+    /// The value may come as a file, which is read as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileView>,
+}
+
+/// When a field is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShownWhenView {
+    /// The other field's id.
+    pub field: String,
+    /// The stored values of that field at which this one is asked for.
+    pub values: Vec<String>,
+}
+
+/// A value that may come as a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileView {
+    /// Endings of the file's name: `.pem`, `.p8`; any if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    /// Largest file, in bytes.
+    pub max: usize,
 }
 
 /// One choice of a field.

@@ -119,7 +119,8 @@ fn info(app: &Manifest) {
             if let Some(url) = &oauth.token_url {
                 println!("    tokens from   {}", url.source());
             }
-            println!("    scopes        {}", oauth.scopes.default.join(" "));
+            let scopes: Vec<&str> = oauth.scopes.default.iter().map(|s| s.source()).collect();
+            println!("    scopes        {}", scopes.join(" "));
         }
         for injection in method.injections() {
             println!("    attaches      {:?} {}", injection.place, injection.name);

@@ -136,6 +136,15 @@ fn sign_in(old: &Manifest, new: &Manifest, changes: &mut Vec<Change>) {
         let Some(before) = old.auth.get(id) else {
             continue;
         };
+        if before.base_url() != now.base_url() {
+            address(
+                &format!("auth.{id}.base_url"),
+                "requests with credentials",
+                old.base_url_for(id),
+                new.base_url_for(id),
+                changes,
+            );
+        }
         let (Ok(before), Ok(now)) = (serde_json::to_value(before), serde_json::to_value(now))
         else {
             continue;

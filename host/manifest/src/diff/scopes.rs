@@ -1,6 +1,7 @@
 //! V84: what people consented to when they connected, and what is asked for now.
 
 use crate::model::{Manifest, Oauth2};
+use crate::template::Template;
 
 use super::{Change, quoted};
 
@@ -14,13 +15,13 @@ pub(super) fn compare(old: &Manifest, new: &Manifest, changes: &mut Vec<Change>)
 }
 
 fn method(id: &str, old: &Oauth2, new: &Oauth2, changes: &mut Vec<Change>) {
-    let missing = |from: &[String], among: &Oauth2, optional: bool| -> Vec<String> {
+    let missing = |from: &[Template], among: &Oauth2, optional: bool| -> Vec<String> {
         from.iter()
             .filter(|s| {
                 let known = among.scopes.default.contains(s);
                 !known && (!optional || !among.scopes.optional.contains(s))
             })
-            .cloned()
+            .map(|s| s.source().to_owned())
             .collect()
     };
     let names = |list: &[String]| quoted(list.iter().map(String::as_str));
@@ -28,7 +29,7 @@ fn method(id: &str, old: &Oauth2, new: &Oauth2, changes: &mut Vec<Change>) {
     if !added.is_empty() {
         let once_optional: Vec<String> = added
             .iter()
-            .filter(|s| old.scopes.optional.contains(s))
+            .filter(|s| old.scopes.optional.iter().any(|t| t.source() == *s))
             .cloned()
             .collect();
         let mut message = format!(

@@ -98,7 +98,7 @@ fn still_works(
     }
     let public = scope(&stored, old, new, id, false);
     let broken = |path: &str, why: String| (path.to_owned(), why);
-    new.resolve(&public)
+    new.resolve_for(id, &public)
         .map_err(|e| broken("api", e.to_string()))?;
     match new.endpoints(id, &public) {
         // Other grants do without some of them; whether this one may is V34's.

@@ -10,6 +10,7 @@ use super::{
     Action, Api, AuthMethod, Discovery, Field, Handle, Migration, Recipe, Test, Trigger, Variants,
     is_default,
 };
+use crate::template::Template;
 
 /// One app's manifest, format version 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,15 @@ impl Manifest {
             .get(method)
             .and_then(AuthMethod::test)
             .unwrap_or(&self.test)
+    }
+
+    /// The base URL of the API for connections that signed in so: the method's own, or the app's.
+    #[must_use]
+    pub fn base_url_for(&self, method: &str) -> &Template {
+        self.auth
+            .get(method)
+            .and_then(AuthMethod::base_url)
+            .unwrap_or(&self.api.base_url)
     }
 
     /// Names (lower case) of every header that the host fills in for a way of signing in: fixed ones and credentials.

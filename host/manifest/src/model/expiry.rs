@@ -48,6 +48,8 @@ pub enum SpanUnit {
     Milliseconds,
     /// Minutes.
     Minutes,
+    /// Hours, minutes and seconds as a clock shows them: `177:05:38`.
+    Clock,
 }
 
 /// How a moment is written.
@@ -95,6 +97,7 @@ enum Unit {
     Seconds,
     Milliseconds,
     Minutes,
+    Clock,
     Rfc3339,
 }
 
@@ -107,13 +110,16 @@ impl TryFrom<ExpiryText> for Expiry {
             None | Some(Unit::Seconds) => Ok(SpanUnit::Seconds),
             Some(Unit::Milliseconds) => Ok(SpanUnit::Milliseconds),
             Some(Unit::Minutes) => Ok(SpanUnit::Minutes),
-            Some(Unit::Rfc3339) => Err("`in` counts seconds, milliseconds or minutes"),
+            Some(Unit::Clock) => Ok(SpanUnit::Clock),
+            Some(Unit::Rfc3339) => Err("`in` counts seconds, milliseconds, minutes or a clock"),
         };
         let moment = || match t.unit {
             None | Some(Unit::Seconds) => Ok(MomentUnit::Seconds),
             Some(Unit::Milliseconds) => Ok(MomentUnit::Milliseconds),
             Some(Unit::Rfc3339) => Ok(MomentUnit::Rfc3339),
-            Some(Unit::Minutes) => Err("`at` is written in seconds, milliseconds or rfc3339"),
+            Some(Unit::Minutes | Unit::Clock) => {
+                Err("`at` is written in seconds, milliseconds or rfc3339")
+            }
         };
         let unitless = |made: Self| match t.unit {
             None => Ok(made),
@@ -149,6 +155,7 @@ impl From<Expiry> for ExpiryText {
                     SpanUnit::Seconds => None,
                     SpanUnit::Milliseconds => Some(Unit::Milliseconds),
                     SpanUnit::Minutes => Some(Unit::Minutes),
+                    SpanUnit::Clock => Some(Unit::Clock),
                 },
                 ..none
             },

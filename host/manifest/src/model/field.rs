@@ -295,7 +295,8 @@ impl Field {
     }
 
     /// Largest value, in bytes.
-    fn limit(&self) -> usize {
+    #[must_use]
+    pub fn limit(&self) -> usize {
         match &self.file {
             Some(file) => file.max.unwrap_or(MAX_FILE).min(MAX_FILE),
             None if self.is_multiline() => 4 * MAX_VALUE,

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::template::is_label;
+use crate::template::{is_label, is_plain_segment};
 
-/// Kinds of value. `dns-label`, `host` and `origin` are host-safe: they may stand in a URL's host.
+/// Kinds of value. `dns-label`, `host`, `origin` and `base-url` are host-safe: they may decide a URL's host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -22,6 +22,9 @@ pub enum Format {
     Host,
     /// Scheme, host and port: `https://gitlab.example`. Typed without a scheme, https is meant.
     Origin,
+    /// An origin with a path under which requests go: `https://rest91.example.com/rest-services/a1b2`. Nothing else of an
+    /// address: no query, no fragment, no `.` and `..`.
+    BaseUrl,
     /// An https address.
     Url,
     /// An e-mail address.
@@ -46,7 +49,10 @@ impl Format {
     /// Whether values of this format may stand in a URL's host.
     #[must_use]
     pub fn is_host_safe(self) -> bool {
-        matches!(self, Self::DnsLabel | Self::Host | Self::Origin)
+        matches!(
+            self,
+            Self::DnsLabel | Self::Host | Self::Origin | Self::BaseUrl
+        )
     }
 
     /// The format as the manifest writes it.
@@ -57,6 +63,7 @@ impl Format {
             Self::DnsLabel => "dns-label",
             Self::Host => "host",
             Self::Origin => "origin",
+            Self::BaseUrl => "base-url",
             Self::Url => "url",
             Self::Email => "email",
             Self::Uuid => "uuid",
@@ -80,6 +87,7 @@ impl Format {
                 (is_public_name(&host) && ends_well(&host, suffixes)).then_some(host)
             }
             Self::Origin => origin(text, suffixes),
+            Self::BaseUrl => base_url(text, suffixes),
             Self::Url => Url::parse(text)
                 .ok()
                 .filter(|u| {
@@ -125,6 +133,7 @@ impl Format {
             Self::DnsLabel => "one name of letters, digits and hyphens, without dots or slashes",
             Self::Host => "a host name without https:// and slashes",
             Self::Origin => "an address like https://example.com, with nothing after the host",
+            Self::BaseUrl => "an address like https://example.com/api, without ? and #",
             Self::Url => "an address that starts with https://",
             Self::Email => "an e-mail address",
             Self::Uuid => "an id like 01234567-89ab-cdef-0123-456789abcdef",
@@ -193,6 +202,20 @@ fn origin(text: &str, suffixes: &[String]) -> Option<String> {
     Some(url.origin().ascii_serialization())
 }
 
+/// An origin and a plain path, without the slash at its end.
+fn base_url(text: &str, suffixes: &[String]) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let base = origin(&format!("{scheme}://{authority}"), suffixes)?;
+    if path.is_empty() {
+        return Some(base);
+    }
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/')
+        .all(is_plain_segment)
+        .then(|| format!("{base}/{path}"))
+}
+
 /// One or more PEM blocks (RFC 7468) as they are meant: with line breaks, also where a form or a JSON file turned them into
 /// `\n` or spaces. What is between the lines is not decoded here.
 fn pem(text: &str) -> Option<String> {
@@ -248,4 +271,33 @@ fn is_date(text: &str) -> bool {
         _ => return false,
     };
     (1..=days).contains(&day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_an_origin_with_a_plain_path() {
+        let under = [".acme.example".to_owned()];
+        for (typed, stored) in [
+            (
+                "https://Rest91.acme.example/rest-services/A1b2/",
+                Some("https://rest91.acme.example/rest-services/A1b2"),
+            ),
+            ("rest91.acme.example", Some("https://rest91.acme.example")),
+            (
+                "https://rest91.acme.example:8443/v1",
+                Some("https://rest91.acme.example:8443/v1"),
+            ),
+            ("https://rest91.acme.example//", None),
+            ("https://rest91.acme.example/a/./b", None),
+            ("https://rest91.acme.example/a?b", None),
+            ("https://acme.example/a", None),
+            ("ftp://rest91.acme.example/a", None),
+        ] {
+            let read = Format::BaseUrl.normalise(typed, &under);
+            assert_eq!(read.as_deref(), stored, "{typed}");
+        }
+    }
 }

@@ -30,9 +30,9 @@ pub use action::{Action, ChoicesFrom, Effect};
 pub use api::{Api, CredentialRef, HostEntry};
 pub use app::{AppId, Component, Grant, Links, Manifest, Requires};
 pub use auth::{
-    ApiKey, AssumeRole, AuthMethod, AwsSigv4, Basic, Bearer, Hmac, HmacAlgorithm, Inject, JwtAuth,
-    Logout, Mtls, NoAuth, Oauth1, Oauth1Grant, Oauth1Place, Oauth1Signature, Place, Session,
-    SessionStep, Wsse,
+    ApiKey, AssumeRole, AuthMethod, AwsSigv4, Basic, Bearer, CertificateAt, ClientCertificate,
+    Hmac, HmacAlgorithm, Inject, JwtAuth, Logout, Mtls, NoAuth, Oauth1, Oauth1Grant, Oauth1Place,
+    Oauth1Signature, Place, Session, SessionStep, Wsse, WsseDigest, WsseNonce,
 };
 pub use capture::{Capture, CaptureSource, OnRefresh};
 pub use condition::{Condition, FailureRule, Is, OkRule, StatusSet};
@@ -44,7 +44,7 @@ pub use jwt::{Fingerprint, Jwt, JwtAlg, KeyFormat, UsualClaim};
 pub use migration::Migration;
 pub use oauth2::{
     AuthorizeRules, CallbackRules, CallbackVerify, ClientAuth, ClientSource, Discover, Exchange,
-    ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce, Refresh, RefreshBy,
+    ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce, Prolongs, Refresh, RefreshBy,
     RefusalRule, Revoke, Rotates, Scopes, SecondToken, SignedPart, TokenBody, TokenFields,
     TokenMethod, TokenResponse,
 };

@@ -122,6 +122,7 @@ fn api_key(m: &ApiKey) -> Vec<NotYet> {
         help: _,
         fields: _,
         inject,
+        base_url: _,
         test: _,
     } = m;
     injections(inject)
@@ -134,6 +135,7 @@ fn basic(m: &Basic) -> Vec<NotYet> {
         fields: _,
         username: _,
         password: _,
+        base_url: _,
         test: _,
     } = m;
     Vec::new()
@@ -145,6 +147,7 @@ fn bearer(m: &Bearer) -> Vec<NotYet> {
         help: _,
         fields: _,
         token: _,
+        base_url: _,
         test: _,
     } = m;
     Vec::new()
@@ -156,6 +159,10 @@ fn injections(inject: &[Inject]) -> Vec<NotYet> {
         .enumerate()
         .filter_map(|(i, one)| match one.place {
             Place::Header | Place::Query => None,
+            Place::Cookie => Some(NotYet::new(
+                &format!("inject[{i}]"),
+                "a credential as a `cookie`",
+            )),
             Place::Body => Some(NotYet::new(
                 &format!("inject[{i}]"),
                 "a credential in the `body` of requests",
@@ -192,6 +199,7 @@ impl Oauth2 {
             pkce: _,
             client_auth,
             client_assertion: _,
+            client_certificate,
             client: _,
             authorize_params: _,
             token_params: _,
@@ -208,6 +216,7 @@ impl Oauth2 {
             refresh,
             revoke: _,
             inject,
+            base_url: _,
             test: _,
         } = self;
         let mut all = Vec::new();
@@ -250,6 +259,12 @@ impl Oauth2 {
             }
             ClientAuth::Tls => no("client_auth", "the client authentication `tls`"),
         }
+        if client_certificate.is_some() {
+            no(
+                "client_certificate",
+                "a certificate beside the client (`client_certificate`)",
+            );
+        }
         match token_method {
             TokenMethod::Post => {}
             TokenMethod::Get => no("token_method", "a token request by GET (`token_method`)"),
@@ -262,7 +277,17 @@ impl Oauth2 {
             ),
             TokenBody::Xml(_) => no("token_body", "a token request in XML (`token_body`)"),
         }
-        let ParamRules { rename, drop } = params;
+        let ParamRules {
+            rename,
+            drop,
+            values,
+        } = params;
+        if !values.is_empty() {
+            no(
+                "params.values",
+                "other words for OAuth parameters (`params.values`)",
+            );
+        }
         if !rename.is_empty() {
             no(
                 "params.rename",
@@ -309,7 +334,14 @@ impl Oauth2 {
             refused: _,
             headers: _,
             by,
+            prolongs,
         } = refresh;
+        if prolongs.is_some() {
+            no(
+                "refresh.prolongs",
+                "a refresh without tokens (`refresh.prolongs`)",
+            );
+        }
         match by {
             RefreshBy::RefreshToken => {}
             RefreshBy::Exchange => no("refresh.by", "a refresh by `exchange`"),

@@ -252,3 +252,70 @@ fn only_app_fields_and_captures_decide_a_host() {
         Err(ResolveError::NotAUrl { .. })
     ));
 }
+
+/// An app whose API is where its token answer says, path included (Bullhorn), and elsewhere for pasted keys.
+fn two_bases() -> Manifest {
+    serde_json::from_value(serde_json::json!({
+        "manifest": 1, "id": "acme", "name": "Acme", "version": "1.0.0", "summary": "Things.", "component": "rest",
+        "api": {"base_url": "https://api.acme.example/v1", "hosts": ["files.acme.example"]},
+        "auth": {
+            "oauth": {"type": "oauth2", "label": "Sign in", "authorize_url": "https://acme.example/a", "token_url": "https://acme.example/t",
+                "base_url": "{{ capture.rest_url }}",
+                "capture": {"rest_url": {"path": "$.restUrl", "public": true, "format": "base-url", "suffixes": [".acme.example"]}}},
+            "key": {"type": "bearer", "label": "Key"},
+        },
+        "test": {"request": {"path": "/me"}, "ok": {"status": 200}, "account": {"id": "{{ body.id }}", "label": "x"}},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn each_way_to_sign_in_can_have_a_base_url_of_its_own() {
+    let m = two_bases();
+    let rest = |url: &str| Scope::new().with("capture", serde_json::json!({"rest_url": url}));
+    let there = m
+        .resolve_for(
+            "oauth",
+            &rest("https://rest91.acme.example/rest-services/a1b2"),
+        )
+        .unwrap();
+    assert_eq!(
+        there.base_url.as_str(),
+        "https://rest91.acme.example/rest-services/a1b2"
+    );
+    let hosts: Vec<String> = there.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["rest91.acme.example", "files.acme.example"]);
+    // The app's own host is not allowed by the way: the credential is not for it.
+    assert!(
+        !there
+            .hosts
+            .allows(&"https://api.acme.example/".parse().unwrap())
+    );
+    let key = m.resolve_for("key", &Scope::new()).unwrap();
+    assert_eq!(key.base_url.as_str(), "https://api.acme.example/v1");
+    let view = crate::guest_view_for(&m, "oauth");
+    assert_eq!(view["api"]["base_url"], "{{ capture.rest_url }}");
+}
+
+#[test]
+fn a_captured_base_url_sends_a_credential_nowhere_else() {
+    let m = two_bases();
+    for evil in [
+        "https://evil.example/rest-services",
+        "https://acme.example.evil.example/x",
+        "https://rest91.acme.example@evil.example/x",
+        "https://rest91.acme.example/../../x",
+        "https://rest91.acme.example/%2e%2e/x",
+        "https://rest91.acme.example/a//b",
+        "https://rest91.acme.example/a?x=https://evil.example",
+        "https://rest91.acme.example/a#b",
+        "https://rest91.acme.example\\@evil.example/x",
+        "http://rest91.acme.example/x",
+        "https://127.0.0.1/x",
+        "https://rest91.acme.example/a b",
+        "",
+    ] {
+        let scope = Scope::new().with("capture", serde_json::json!({"rest_url": evil}));
+        assert!(m.resolve_for("oauth", &scope).is_err(), "{evil}");
+    }
+}

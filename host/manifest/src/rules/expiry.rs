@@ -43,11 +43,12 @@ pub fn lifetime(
         moment.and_then(|at| whole(at - now))
     };
     let seconds = match expiry {
-        Expiry::In { path, unit } => path.first(root).and_then(number).and_then(|n| {
+        Expiry::In { path, unit } => path.first(root).and_then(|value| {
             whole(match unit {
-                SpanUnit::Seconds => n,
-                SpanUnit::Milliseconds => n / 1000.0,
-                SpanUnit::Minutes => n * 60.0,
+                SpanUnit::Seconds => number(value)?,
+                SpanUnit::Milliseconds => number(value)? / 1000.0,
+                SpanUnit::Minutes => number(value)? * 60.0,
+                SpanUnit::Clock => clock(value.as_str()?)?,
             })
         }),
         Expiry::At { path, unit } => until(path.first(root).and_then(|v| match unit {
@@ -94,6 +95,20 @@ fn number(value: &Value) -> Option<f64> {
         _ => None,
     }
     .filter(|n| n.is_finite())
+}
+
+/// Seconds of `hours:minutes:seconds`; there may be more than 23 hours.
+fn clock(text: &str) -> Option<f64> {
+    let parts: Vec<&str> = text.trim().split(':').collect();
+    let [hours, minutes, seconds] = parts.as_slice() else {
+        return None;
+    };
+    let count = |part: &str, below: f64| {
+        let digits = (1..=5).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        let value: f64 = digits.then(|| part.parse().ok()).flatten()?;
+        (value < below).then_some(value)
+    };
+    Some(count(hours, 100_000.0)? * 3600.0 + count(minutes, 60.0)? * 60.0 + count(seconds, 60.0)?)
 }
 
 /// Whole seconds. Less than one means that the server does not know, or that its clock is off: taken as not said.
@@ -208,6 +223,11 @@ mod tests {
                 json!({"e": 60}),
                 hour,
             ),
+            (
+                json!({"in": "$.e", "unit": "clock"}),
+                json!({"e": "177:05:38"}),
+                Lifetime::Seconds(637_538),
+            ),
             (json!({"at": "$.e"}), json!({"e": NOW + 3600}), hour),
             (
                 json!({"at": "$.e"}),
@@ -258,6 +278,15 @@ mod tests {
             (json!({"in": "$.e"}), json!({"e": "soon"})),
             (json!({"in": "$.e"}), json!({"e": "NaN"})),
             (json!({"in": "$.e"}), json!({"e": NOW})),
+            (
+                json!({"in": "$.e", "unit": "clock"}),
+                json!({"e": "1:60:00"}),
+            ),
+            (
+                json!({"in": "$.e", "unit": "clock"}),
+                json!({"e": "1:-5:00"}),
+            ),
+            (json!({"in": "$.e", "unit": "clock"}), json!({"e": 60})),
             (json!({"at": "$.e"}), json!({"e": NOW})),
             (json!({"at": "$.e"}), json!({"e": NOW - 1})),
             (json!({"at": "$.e"}), json!({"e": (NOW + 3600) * 1000})),
@@ -322,6 +351,7 @@ mod tests {
         for sound in [
             json!({"in": "$.a"}),
             json!({"in": "$.a", "unit": "minutes"}),
+            json!({"in": "$.a", "unit": "clock"}),
             json!({"at": "$.a", "unit": "rfc3339"}),
             json!({"jwt": "id_token"}),
             json!({"fixed": 60}),

@@ -11,7 +11,9 @@
 //! | [`poll_page`] | which events are new, and where to go on? |
 //! | [`outgoing`] | how are the requests of a sign-in written? |
 //! | [`token_answer`], [`refresh_answer`] | what tokens does this answer carry, or why none? |
+//! | [`prolonged`] | for how long does a refresh without tokens make the old ones live? |
 //! | [`exchange_answer`] | the same of the further exchange that some apps need |
+//! | [`temporary_credentials`], [`oauth1_answer`] | the same of an OAuth 1.0a server |
 //! | [`returned`] | what does a callback bring along? |
 //! | [`session_step`] | what does a step of a log-in give, and when does the session end? |
 //! | [`lifetime`] | when does a token end? |
@@ -21,6 +23,7 @@
 mod callback;
 mod discovery;
 mod expiry;
+mod oauth1;
 pub mod outgoing;
 mod pages;
 mod poll;
@@ -31,12 +34,13 @@ mod verdict;
 pub use callback::{CallbackError, Returned, returned};
 pub use discovery::{Captures, Discovered, DiscoveryChoice, discovered};
 pub use expiry::{Lifetime, lifetime};
+pub use oauth1::{Oauth1Token, oauth1_answer, temporary_credentials};
 pub use pages::{NextStep, Progress, first_page, next_page, page_items};
 pub use poll::{PollPage, poll_page};
 pub use session::{StepAnswer, session_step};
 pub use token::{
-    TokenAnswer, TokenError, TokenErrorKind, TokenJson, exchange_answer, refresh_answer,
-    token_answer,
+    SecondAnswer, TokenAnswer, TokenError, TokenErrorKind, TokenJson, exchange_answer, prolonged,
+    refresh_answer, token_answer,
 };
 pub use verdict::{
     Account, Failure, Means, action_result, failure_for, judge, judge_call, refused_by_all,

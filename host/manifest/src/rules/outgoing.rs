@@ -7,7 +7,8 @@ use indexmap::IndexMap;
 use url::Url;
 
 use crate::message::PlainRequest;
-use crate::model::{ClientAuth, Oauth2, ParamRules, Pkce, TokenBody, TokenMethod};
+use crate::model::{ClientAuth, Exchange, Oauth2, ParamRules, Pkce, TokenBody, TokenMethod};
+use crate::resolve::{ResolveError, url_of};
 use crate::scope::Scope;
 use crate::template::{RenderError, Slot, Template, percent};
 
@@ -41,18 +42,19 @@ pub fn authorize_url(
     for (name, value) in rendered(&oauth.authorize_params, scope, Slot::Raw)? {
         set(&mut params, &name, value);
     }
-    set(&mut params, "response_type", "code".to_owned());
+    let word = oauth.params.values.get("response_type").cloned();
+    set(
+        &mut params,
+        "response_type",
+        word.unwrap_or_else(|| "code".to_owned()),
+    );
     set(&mut params, "client_id", flow.client_id.to_owned());
     set(&mut params, "redirect_uri", flow.redirect_uri.to_owned());
     if let Some(scopes) = oauth.scopes.join(flow.scopes.iter().copied()) {
         set(&mut params, &oauth.scopes.param, scopes);
     }
     for extra in &oauth.scopes.extra {
-        set(
-            &mut params,
-            &extra.param,
-            extra.default.join(&extra.separator),
-        );
+        set(&mut params, &extra.param, extra.value(scope)?);
     }
     set(&mut params, "state", flow.state.to_owned());
     let method = match oauth.pkce {
@@ -73,6 +75,12 @@ pub fn authorize_url(
         at.unwrap_or(rules.order.len())
     });
     let mut url = endpoint.clone();
+    if let Some(route) = &rules.route {
+        url.set_query(None);
+        let written = query(&params, &rules.unescaped);
+        url.set_fragment(Some(&format!("{route}?{written}")));
+        return Ok(url);
+    }
     if rules.unescaped.is_empty() {
         url.query_pairs_mut().clear().extend_pairs(&params);
     } else {
@@ -102,6 +110,14 @@ pub fn token_request(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
+    if let Some(word) = oauth.params.values.get("grant_type") {
+        let exchanges = |(name, value): &&mut (String, String)| {
+            name == "grant_type" && value == "authorization_code"
+        };
+        if let Some((_, value)) = all.iter_mut().find(exchanges) {
+            value.clone_from(word);
+        }
+    }
     let mut sent: Vec<(String, String)> =
         vec![("accept".to_owned(), "application/json".to_owned())];
     let (id, secret) = client;
@@ -177,6 +193,50 @@ pub fn token_request(
         .to_owned(),
         url: url.into(),
         headers: sent,
+        body,
+    })
+}
+
+/// The request of a further exchange, or of a refresh that is one: then `refresh_url` and `refresh_params` take the place of
+/// the exchange's own where they are written.
+///
+/// # Errors
+/// A value that is missing, or an address that is not safe.
+pub fn exchange_request(
+    oauth: &Oauth2,
+    exchange: &Exchange,
+    refreshes: bool,
+    scope: &Scope,
+) -> Result<PlainRequest, ResolveError> {
+    let own = oauth.refresh_url.as_ref().filter(|_| refreshes);
+    let mut url = url_of(own.unwrap_or(&exchange.url), scope)?;
+    let declared = if refreshes && !oauth.refresh_params.is_empty() {
+        &oauth.refresh_params
+    } else {
+        &exchange.params
+    };
+    let params = rendered(declared, scope, Slot::Raw)?;
+    let mut headers = rendered(&exchange.headers, scope, Slot::Header)?;
+    let (method, body) = match exchange.method {
+        TokenMethod::Get => {
+            if !params.is_empty() {
+                url.query_pairs_mut().extend_pairs(&params);
+            }
+            ("GET", None)
+        }
+        TokenMethod::Post => {
+            let kind = "application/x-www-form-urlencoded";
+            headers.push(("content-type".to_owned(), kind.to_owned()));
+            let text = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&params)
+                .finish();
+            ("POST", Some(text.into_bytes()))
+        }
+    };
+    Ok(PlainRequest {
+        method: method.to_owned(),
+        url: url.into(),
+        headers,
         body,
     })
 }
@@ -283,6 +343,53 @@ mod tests {
             })),
             "https://a.test/go?appid=id&state=st&team=1&redirect_uri=https://k.test/cb&scope=a%20b#wechat_redirect"
         );
+    }
+
+    #[test]
+    fn the_flows_own_words_can_be_others() {
+        let odd = json!({"params": {"values": {"response_type": "auth_code", "grant_type": "auth_code"}}});
+        assert!(url(odd.clone()).contains("response_type=auth_code"));
+        assert!(body(&token(odd.clone(), &[])).starts_with("grant_type=auth_code&"));
+        let refresh = token_request(
+            &oauth(odd),
+            &Url::parse("https://a.test/token").unwrap(),
+            &[("grant_type", "refresh_token")],
+            &[],
+            &[],
+            ("id", None),
+            &Scope::new(),
+        );
+        assert!(body(&refresh.unwrap()).starts_with("grant_type=refresh_token"));
+    }
+
+    #[test]
+    fn parameters_go_behind_the_route_of_a_one_page_app() {
+        let made = url(
+            json!({"pkce": {"off": "the app refuses it"}, "authorize": {"route": "/oauth/authorize"},
+            "authorize_params": {"x": "a&b#c"}}),
+        );
+        assert_eq!(
+            made,
+            "https://a.test/go#/oauth/authorize?team=1&x=a%26b%23c&response_type=code&client_id=id\
+             &redirect_uri=https%3A%2F%2Fk.test%2Fcb&scope=a%20b&state=st"
+        );
+    }
+
+    #[test]
+    fn a_refresh_by_exchange_can_have_an_address_of_its_own() {
+        let o = oauth(
+            json!({"exchange": {"url": "https://a.test/long", "method": "GET", "params": {"grant_type": "long", "t": "{{ token.access_token }}"}},
+            "refresh_url": "https://a.test/younger", "refresh_params": {"grant_type": "younger"}}),
+        );
+        let scope = Scope::new().with("token", json!({"access_token": "x y"}));
+        let sent = |refreshes| {
+            let exchange = o.exchange.as_deref().unwrap();
+            exchange_request(&o, exchange, refreshes, &scope)
+                .unwrap()
+                .url
+        };
+        assert_eq!(sent(false), "https://a.test/long?grant_type=long&t=x+y");
+        assert_eq!(sent(true), "https://a.test/younger?grant_type=younger");
     }
 
     #[test]

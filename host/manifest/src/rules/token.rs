@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use super::expiry::{Lifetime, claims, lifetime, seconds};
 use super::verdict::retry_after_ms;
 use crate::message::{Decode, PlainResponse, form_to_json};
-use crate::model::{Capture, CaptureSource, Exchange, Format, Oauth2, OnRefresh};
+use crate::model::{
+    Capture, CaptureSource, Exchange, Format, Oauth2, OnRefresh, Prolongs, SecondToken, TokenFields,
+};
 use crate::path::JsonPath;
 use crate::scope::wipe;
 use crate::secret::SecretText;
@@ -37,6 +39,22 @@ pub struct TokenAnswer {
     pub public_captures: IndexMap<String, String>,
     /// Captures that are secret.
     pub secret_captures: IndexMap<String, SecretText>,
+    /// Further tokens that the manifest declares (`response.also`) and the answer carries, by name.
+    pub also: IndexMap<String, SecondAnswer>,
+}
+
+/// A further token of the same answer. Holds secrets: no `Debug`.
+pub struct SecondAnswer {
+    /// The access token.
+    pub access_token: SecretText,
+    /// The refresh token, if the answer had one.
+    pub refresh_token: Option<SecretText>,
+    /// Seconds to live; as the first token if the manifest says nothing of its own; `None` if nobody says.
+    pub expires_in: Option<u64>,
+    /// The same as a Unix time in seconds.
+    pub expires_at: Option<i64>,
+    /// What was granted, if the server says.
+    pub scopes: Option<Vec<String>>,
 }
 
 /// What a refusal of the token endpoint means.
@@ -171,7 +189,44 @@ pub fn exchange_answer(
         .response
         .error_description
         .or_else(|| first.error_description.clone());
-    read(&own, response, now_unix, true)
+    let mut answer = read(&own, response, now_unix, true)?;
+    // What only this answer has must be there.
+    own.capture.clone_from(&exchange.capture);
+    let reader = Reader {
+        oauth: &own,
+        response,
+        refresh: false,
+    };
+    if let Some(doc) = reader.document() {
+        reader.captures(&doc.0, None, &mut answer)?;
+    }
+    Ok(answer)
+}
+
+/// Reads the answer to a refresh that carries no tokens and makes the old ones live longer (`refresh.prolongs`): for how many
+/// seconds from now.
+///
+/// # Errors
+/// A typed refusal; see [`TokenError`].
+pub fn prolonged(
+    oauth: &Oauth2,
+    prolongs: &Prolongs,
+    response: &PlainResponse,
+) -> Result<u64, TokenError> {
+    let reader = Reader {
+        oauth,
+        response,
+        refresh: true,
+    };
+    let Some(doc) = reader.document() else {
+        return Err(reader.no_document());
+    };
+    let said = prolongs.ok.iter().all(|c| c.holds(response, &doc.0));
+    if said && (200..300).contains(&response.status) {
+        Ok(prolongs.seconds)
+    } else {
+        Err(reader.refusal(&doc.0))
+    }
 }
 
 fn read(
@@ -226,33 +281,82 @@ fn read(
         Lifetime::Endless => None,
         Lifetime::Unknown => oauth.response.default_ttl,
     };
-    let scopes = value_at(fields.scope.as_ref(), "scope", root).and_then(|v| match v {
-        Value::String(text) => Some(oauth.scopes.split(text)),
-        Value::Array(items) => Some(
-            items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-        ),
-        _ => None,
-    });
+    let scopes = granted(oauth, fields, root);
     let mut answer = TokenAnswer {
         access_token: SecretText::new(access_token),
         refresh_token: text_at(fields.refresh_token.as_ref(), "refresh_token", root)
             .filter(|t| !t.is_empty())
             .map(SecretText::new),
         expires_in,
-        expires_at: expires_in
-            .map(|s| now_unix.saturating_add(i64::try_from(s).unwrap_or(i64::MAX))),
+        expires_at: end(expires_in, now_unix),
         scopes,
         public_captures: IndexMap::new(),
         secret_captures: IndexMap::new(),
+        also: IndexMap::new(),
     };
+    for (id, second) in &oauth.response.also {
+        let found = second.root.first(&doc.0);
+        if let Some(also) = found.and_then(|r| second_token(oauth, second, r, expires_in, now_unix))
+        {
+            answer.also.insert(id.clone(), also);
+        }
+    }
     let id_token = text_at(None, "id_token", root).or_else(|| text_at(None, "id_token", &doc.0));
     let id_token = id_token.map(SecretText::new);
     reader.captures(&doc.0, id_token.as_ref(), &mut answer)?;
     Ok(answer)
+}
+
+fn granted(oauth: &Oauth2, fields: &TokenFields, root: &Value) -> Option<Vec<String>> {
+    match value_at(fields.scope.as_ref(), "scope", root)? {
+        Value::String(text) => Some(oauth.scopes.split(text)),
+        Value::Array(items) => {
+            let texts = items.iter().filter_map(Value::as_str);
+            Some(texts.map(str::to_owned).collect())
+        }
+        _ => None,
+    }
+}
+
+/// A further token below `root`; `None` where the person was not asked for one, so that there is none.
+fn second_token(
+    oauth: &Oauth2,
+    second: &SecondToken,
+    root: &Value,
+    first_expires_in: Option<u64>,
+    now_unix: i64,
+) -> Option<SecondAnswer> {
+    let fields = &second.fields;
+    let text = |path: Option<&JsonPath>, usual| {
+        text_at(path, usual, root).filter(|token| !token.is_empty())
+    };
+    let access_token = text(fields.access_token.as_ref(), "access_token")?;
+    let named = |name: &str| match name {
+        "access_token" => Some(access_token.clone()),
+        _ => text_at(None, name, root),
+    };
+    let said = match &second.expiry {
+        Some(expiry) => lifetime(expiry, root, named, now_unix),
+        None => value_at(fields.expires_in.as_ref(), "expires_in", root)
+            .and_then(seconds)
+            .or(first_expires_in)
+            .map_or(Lifetime::Unknown, Lifetime::Seconds),
+    };
+    let expires_in = match said {
+        Lifetime::Seconds(seconds) => Some(seconds),
+        Lifetime::Endless | Lifetime::Unknown => None,
+    };
+    Some(SecondAnswer {
+        refresh_token: text(fields.refresh_token.as_ref(), "refresh_token").map(SecretText::new),
+        expires_in,
+        expires_at: end(expires_in, now_unix),
+        scopes: granted(oauth, fields, root),
+        access_token: SecretText::new(access_token),
+    })
+}
+
+fn end(expires_in: Option<u64>, now_unix: i64) -> Option<i64> {
+    expires_in.map(|s| now_unix.saturating_add(i64::try_from(s).unwrap_or(i64::MAX)))
 }
 
 struct Reader<'a> {

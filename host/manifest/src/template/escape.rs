@@ -23,8 +23,9 @@ pub enum Slot {
     HostLabel,
     /// A whole host name: labels joined by dots.
     Host,
-    /// A scheme, host and optional port: `https://gitlab.example`.
-    Origin,
+    /// A scheme, host and optional port, and maybe a plain path: `https://gitlab.example`, `https://api.example/v1`. Whether a
+    /// value may bring a path along is said by its format, which is checked before.
+    Base,
 }
 
 impl Slot {
@@ -36,7 +37,7 @@ impl Slot {
             Self::Form => "form",
             Self::Header => "header",
             Self::HostLabel | Self::Host => "host name",
-            Self::Origin => "origin",
+            Self::Base => "base of an address",
         }
     }
 }
@@ -80,9 +81,9 @@ pub(super) fn value(
             }
             out.push_str(&text.to_ascii_lowercase());
         }
-        Slot::Origin => {
-            if !is_origin(text) {
-                return refuse("it is not an https origin");
+        Slot::Base => {
+            if !is_base(text) {
+                return refuse("it is not an https origin, alone or with a plain path");
             }
             out.push_str(text);
         }
@@ -126,14 +127,28 @@ pub(crate) fn is_label(text: &str) -> bool {
         && !text.to_ascii_lowercase().starts_with("xn--")
 }
 
-/// Whether a text is exactly an https origin as the URL standard writes it.
-fn is_origin(text: &str) -> bool {
+/// Whether a text is exactly an https origin as the URL standard writes it, alone or with a path of plain segments.
+fn is_base(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|u| {
+        let origin = u.origin().ascii_serialization();
         u.scheme() == "https"
             && u.username().is_empty()
             && u.password().is_none()
-            && u.origin().ascii_serialization() == text
+            && text.strip_prefix(origin.as_str()).is_some_and(|path| {
+                path.is_empty()
+                    || path
+                        .strip_prefix('/')
+                        .is_some_and(|path| path.split('/').all(is_plain_segment))
+            })
     })
+}
+
+/// One segment of a path that no URL parser reads otherwise: unreserved characters and neither `.` nor `..`.
+pub(crate) fn is_plain_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
 }
 
 /// RFC 3986: everything but unreserved characters.

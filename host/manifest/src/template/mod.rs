@@ -19,7 +19,7 @@ use minijinja::value::ValueKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use escape::Slot;
-pub(crate) use escape::{is_label, percent};
+pub(crate) use escape::{is_label, is_plain_segment, percent};
 pub use filters::FILTERS;
 pub(crate) use filters::{hex, hmac_sha256};
 pub use syntax::ROOTS;

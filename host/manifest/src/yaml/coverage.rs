@@ -21,7 +21,12 @@ pub struct Coverage {
 const CAPABILITIES: &[(&str, &[&str], Option<&str>)] = &[
     (
         "addresses built from fields",
-        &["api.base_url", "auth.*.authorize_url", "auth.*.token_url"],
+        &[
+            "api.base_url",
+            "auth.*.base_url",
+            "auth.*.authorize_url",
+            "auth.*.token_url",
+        ],
         Some("{{"),
     ),
     (
@@ -75,7 +80,23 @@ const CAPABILITIES: &[(&str, &[&str], Option<&str>)] = &[
     ("sign-in by own requests", &["auth.*.steps.*"], None),
     (
         "signed tokens or assertions",
-        &["auth.*.sign", "auth.*.assertion", "auth.*.client_assertion"],
+        &[
+            "auth.*.sign",
+            "auth.*.steps.*.sign",
+            "auth.*.assertion",
+            "auth.*.client_assertion",
+        ],
+        None,
+    ),
+    ("API address per way to sign in", &["auth.*.base_url"], None),
+    (
+        "scopes built from fields",
+        &["auth.*.scopes.default.*", "auth.*.scopes.optional.*"],
+        Some("{{"),
+    ),
+    (
+        "client certificate",
+        &["auth.*.client_certificate", "auth.*.certificate"],
         None,
     ),
     ("signing recipes", &["recipes.*"], None),

@@ -28,6 +28,9 @@ pub struct Input {
     /// Value and label of each choice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<(String, String)>,
+    /// Endings of the file that the value may come as, and its largest size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<(Vec<String>, usize)>,
     /// Shown only while the other field has one of these values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown_when: Option<(String, Vec<String>)>,
@@ -53,6 +56,10 @@ impl Input {
                 .iter()
                 .map(|c| (c.value.clone(), c.label.clone()))
                 .collect(),
+            file: field
+                .file
+                .as_ref()
+                .map(|file| (file.accept.clone(), field.limit())),
             shown_when: field
                 .shown_when
                 .as_ref()

@@ -96,14 +96,18 @@ pub fn credentials(
 ) -> Result<Vec<(bool, String, String)>, String> {
     let mut all = Vec::new();
     for injection in auth.injections() {
-        if injection.credential == keyport_manifest::CredentialRef::Main
-            && injection.place != Place::Body
-        {
-            all.push((
-                injection.place == Place::Query,
-                injection.name.clone(),
-                values.rendered(&injection.value)?,
-            ));
+        if injection.credential != keyport_manifest::CredentialRef::Main {
+            continue;
+        }
+        let value = values.rendered(&injection.value)?;
+        match injection.place {
+            Place::Header => all.push((false, injection.name.clone(), value)),
+            Place::Query => all.push((true, injection.name.clone(), value)),
+            Place::Cookie => {
+                let pair = format!("{}={value}", injection.name);
+                all.push((false, "Cookie".to_owned(), pair));
+            }
+            Place::Body => {}
         }
     }
     for name in auth.signature_headers() {

@@ -2,8 +2,8 @@
 
 use keyport_manifest::rules::outgoing::{self, Authorizing};
 use keyport_manifest::{
-    AuthMethod, Endpoints, Logout, Manifest, Oauth2, Oauth2Grant, PlainRequest, RefreshBy, Revoke,
-    Slot, resolve,
+    AuthMethod, CertificateAt, Endpoints, Logout, Manifest, Oauth2, Oauth2Grant, PlainRequest,
+    RefreshBy, Revoke, Slot, resolve,
 };
 use serde_json::json;
 
@@ -25,10 +25,14 @@ pub fn steps(manifest: &Manifest, id: &str, auth: &AuthMethod, values: &Values) 
             let mut steps: Vec<Step> = Vec::new();
             for (at, step) in session.steps.iter().enumerate() {
                 let made = step.request.build(&values.all).map_err(|e| e.to_string());
-                steps.push(Step::request(
+                let mut shown = Step::request(
                     format!("sign-in {}", at + 1),
                     made.and_then(|request| values.sent(request, &[])),
-                ));
+                );
+                if step.sign.is_some() && shown.note.is_none() {
+                    shown.note = Some("‹jwt.token› is signed by the host".to_owned());
+                }
+                steps.push(shown);
             }
             match &session.logout {
                 Some(Logout::Request(request)) => {
@@ -109,11 +113,25 @@ fn oauth2(
         Err(why) => return vec![Step::note("authorize", why)],
     };
     let mut steps = Vec::new();
+    if let Some(own) = &oauth.client_certificate {
+        steps.push(Step::note("certificate", presented(own.at)));
+    }
     let grant = grant(oauth, &endpoints, values, &mut steps);
     steps.push(token(oauth, "token", &endpoints, &grant, values));
     refresh(oauth, &endpoints, values, &mut steps);
     revoke(oauth, &endpoints, attached, values, &mut steps);
     steps
+}
+
+/// Where a certificate beside the client is presented, in words.
+fn presented(at: CertificateAt) -> &'static str {
+    match at {
+        CertificateAt::Both => {
+            "a client certificate is presented to the token endpoint and to the API"
+        }
+        CertificateAt::Token => "a client certificate is presented to the token endpoint",
+        CertificateAt::Api => "a client certificate is presented to the API",
+    }
 }
 
 /// The parameters of the first token request; what comes before it is put into `steps`.
@@ -123,14 +141,19 @@ fn grant(
     values: &Values,
     steps: &mut Vec<Step>,
 ) -> Vec<(&'static str, String)> {
-    let scopes = oauth
-        .scopes
-        .join(oauth.scopes.default.iter().map(String::as_str));
+    let asked = match oauth.scopes.defaults(&values.public) {
+        Ok(asked) => asked,
+        Err(why) => {
+            steps.push(Step::note("scopes", why.to_string()));
+            Vec::new()
+        }
+    };
+    let scopes = oauth.scopes.join(asked.iter().map(String::as_str));
     let scope = scopes.map(|scopes| ("scope", scopes));
     match oauth.grant {
         Oauth2Grant::AuthorizationCode => {
             let redirect = values.placeholder("callback address");
-            let scopes: Vec<&str> = oauth.scopes.default.iter().map(String::as_str).collect();
+            let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
             let flow = Authorizing {
                 client_id: &values.placeholder("app.client_id"),
                 redirect_uri: &redirect,

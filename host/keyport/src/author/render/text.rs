@@ -98,6 +98,14 @@ fn field(out: &mut String, input: &Input) {
             input.suffix.as_deref().unwrap_or_default()
         );
     }
+    if let Some((accept, max)) = &input.file {
+        let kinds = if accept.is_empty() {
+            "any".to_owned()
+        } else {
+            accept.join(", ")
+        };
+        let _ = writeln!(out, "    or as a file ({kinds}; at most {max} bytes)");
+    }
     for (value, label) in &input.choices {
         let _ = writeln!(out, "    ( ) {label} = {value}");
     }

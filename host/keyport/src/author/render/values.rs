@@ -114,7 +114,9 @@ impl Values {
             );
         }
         Ok(Self {
-            api: manifest.resolve(&public).map_err(|e| e.to_string()),
+            api: manifest
+                .resolve_for(method, &public)
+                .map_err(|e| e.to_string()),
             public,
             all,
             placeholders,

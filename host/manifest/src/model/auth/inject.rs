@@ -6,14 +6,15 @@ use super::known;
 use crate::model::{CredentialRef, is_default};
 use crate::template::Template;
 
-/// Where a credential goes. Written as `{header: NAME, value}`, `{query: NAME, value}` or `{body: NAME, value}`.
+/// Where a credential goes. Written as `{header: NAME, value}`, `{query: NAME, value}`, `{cookie: NAME, value}` or
+/// `{body: NAME, value}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "InjectText", into = "InjectText")]
 pub struct Inject {
-    /// Header, query or body.
+    /// Header, query, cookie or body.
     pub place: Place,
-    /// Name of the header, parameter or member.
+    /// Name of the header, parameter, cookie or member.
     pub name: String,
     /// What is put there; may read secrets.
     pub value: Template,
@@ -28,6 +29,8 @@ pub enum Place {
     Header,
     /// A query parameter.
     Query,
+    /// A cookie, for APIs whose session is one.
+    Cookie,
     /// A member of the JSON or form body.
     Body,
 }
@@ -42,6 +45,9 @@ struct InjectText {
     /// The query parameter that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    /// The cookie that carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cookie: Option<String>,
     /// The member of the JSON or form body that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
@@ -56,13 +62,19 @@ impl TryFrom<InjectText> for Inject {
     type Error = &'static str;
 
     fn try_from(text: InjectText) -> Result<Self, Self::Error> {
-        let (place, name) = match (text.header, text.query, text.body) {
-            (Some(name), None, None) => (Place::Header, name),
-            (None, Some(name), None) => (Place::Query, name),
-            (None, None, Some(name)) => (Place::Body, name),
-            _ => {
-                return Err("an injection goes to exactly one of `header`, `query` and `body`");
-            }
+        let places = [
+            (Place::Header, text.header),
+            (Place::Query, text.query),
+            (Place::Cookie, text.cookie),
+            (Place::Body, text.body),
+        ];
+        let mut written = places
+            .into_iter()
+            .filter_map(|(place, name)| Some((place, name?)));
+        let (Some((place, name)), None) = (written.next(), written.next()) else {
+            return Err(
+                "an injection goes to exactly one of `header`, `query`, `cookie` and `body`",
+            );
         };
         Ok(Self {
             place,
@@ -79,6 +91,7 @@ impl From<Inject> for InjectText {
         Self {
             header: only(Place::Header),
             query: only(Place::Query),
+            cookie: only(Place::Cookie),
             body: only(Place::Body),
             value: inject.value,
             credential: inject.credential,

@@ -21,6 +21,9 @@ pub struct ApiKey {
     /// Where the credential goes; empty only where the component places it through recipes or handles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inject: Vec<Inject>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -45,6 +48,9 @@ pub struct Basic {
     /// The password.
     #[serde(default = "default_password")]
     pub password: Template,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -66,6 +72,9 @@ pub struct Bearer {
     /// The token.
     #[serde(default = "default_token")]
     pub token: Template,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,

@@ -31,11 +31,11 @@ mod signed;
 use inject::authorization;
 pub use inject::{Inject, Place};
 pub use keys::{ApiKey, Basic, Bearer};
-pub use mtls::Mtls;
+pub use mtls::{CertificateAt, ClientCertificate, Mtls};
 pub use none::NoAuth;
 pub use oauth1::{Oauth1, Oauth1Grant, Oauth1Place, Oauth1Signature};
 pub use session::{Logout, Session, SessionStep};
-pub use signed::{AssumeRole, AwsSigv4, Hmac, HmacAlgorithm, JwtAuth, Wsse};
+pub use signed::{AssumeRole, AwsSigv4, Hmac, HmacAlgorithm, JwtAuth, Wsse, WsseDigest, WsseNonce};
 
 /// One way to sign in, by `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,6 +148,12 @@ impl AuthMethod {
         each!(self, m => m.test.as_ref())
     }
 
+    /// The base URL of the API for its connections, if it is not the app's.
+    #[must_use]
+    pub fn base_url(&self) -> Option<&Template> {
+        each!(self, m => m.base_url.as_ref())
+    }
+
     /// The OAuth 2.0 part, if it is OAuth 2.0.
     #[must_use]
     pub fn oauth2(&self) -> Option<&Oauth2> {
@@ -162,7 +168,10 @@ impl AuthMethod {
     pub fn captures(&self) -> Vec<(&str, &Capture)> {
         let named = |(id, capture)| (String::as_str(id), capture);
         match self {
-            Self::Oauth2(m) => m.capture.iter().map(named).collect(),
+            Self::Oauth2(m) => {
+                let exchanged = m.exchange.iter().flat_map(|exchange| &exchange.capture);
+                m.capture.iter().chain(exchanged).map(named).collect()
+            }
             Self::Oauth1(m) => m.capture.iter().map(named).collect(),
             Self::Session(m) => m.steps.iter().flat_map(|s| &s.capture).map(named).collect(),
             _ => Vec::new(),

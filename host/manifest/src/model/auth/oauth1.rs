@@ -58,6 +58,9 @@ pub struct Oauth1 {
     /// How a grant is ended at the app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke: Option<Revoke>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,

@@ -7,7 +7,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::Inject;
-use crate::model::{Capture, Expiry, FailureRule, Field, OkRule, RequestSpec, Test, is_default};
+use crate::model::{
+    Capture, Expiry, FailureRule, Field, Jwt, OkRule, RequestSpec, Test, is_default,
+};
+use crate::template::Template;
 
 /// Sign-in by the app's own log-in requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub struct Session {
     /// Where what was captured goes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inject: Vec<Inject>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -43,6 +49,10 @@ pub struct Session {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionStep {
+    /// A JWT that the host signs right before this request; `{{ jwt.token }}` in its headers and body. May read what earlier
+    /// steps captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign: Option<Box<Jwt>>,
     /// The request: a path under the API, or an absolute URL.
     pub request: RequestSpec,
     /// When it counts as success; 2xx if not said.

@@ -26,6 +26,9 @@ pub struct JwtAuth {
     /// Where it goes; `Authorization: Bearer {{ jwt.token }}` if not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inject: Vec<Inject>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -58,6 +61,9 @@ pub struct AwsSigv4 {
     /// A role to take on with these keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume_role: Option<AssumeRole>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -118,6 +124,9 @@ pub struct Hmac {
     pub encoding: Encoding,
     /// Where the signature and what belongs to it go: `{{ signature }}`, `{{ timestamp }}`, `{{ nonce }}`.
     pub inject: Vec<Inject>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -162,9 +171,18 @@ pub struct Wsse {
     pub username: Template,
     /// The secret that the digest is made of; may read secrets.
     pub secret: Template,
+    /// How the digest is written; `base64` if not said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub digest: WsseDigest,
+    /// How the nonce is written; `base64` if not said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nonce: WsseNonce,
     /// The header; `X-WSSE` if not said.
     #[serde(default = "x_wsse", skip_serializing_if = "is_x_wsse")]
     pub header: String,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
@@ -176,4 +194,28 @@ fn x_wsse() -> String {
 
 fn is_x_wsse(name: &str) -> bool {
     name == x_wsse()
+}
+
+/// How a WSSE digest is written: SHA-1 over the nonce, the time and the secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WsseDigest {
+    /// Base64 of the digest's bytes (Web Services Security UsernameToken Profile, 3.1).
+    #[default]
+    Base64,
+    /// Base64 of the digest in lower-case hexadecimal (Emarsys).
+    Base64OfHex,
+}
+
+/// How a WSSE nonce is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WsseNonce {
+    /// Base64 in the header; the digest is made over the bytes themselves.
+    #[default]
+    Base64,
+    /// Lower-case hexadecimal, in the header and under the digest alike.
+    Hex,
 }

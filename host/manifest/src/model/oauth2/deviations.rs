@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::TokenResponse;
-use crate::model::{Encoding, JwtAlg, is_default};
+use crate::model::{Capture, Encoding, JwtAlg, is_default};
 use crate::template::Template;
 
 /// Which grant of OAuth 2.0 is used.
@@ -66,7 +66,7 @@ pub enum TokenBody {
     Xml(Template),
 }
 
-/// Parameters of OAuth requests under other names, or left out.
+/// Parameters of OAuth requests under other names, with other words, or left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -77,6 +77,10 @@ pub struct ParamRules {
     /// Usual parameters that the app does not take.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
+    /// Other words for the flow's own: `response_type` of the authorization URL, and `grant_type` where a code is exchanged
+    /// (Follow Up Boss says `auth_code`).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, String>,
 }
 
 /// How the authorization URL is written, where the app is particular about it.
@@ -87,6 +91,10 @@ pub struct AuthorizeRules {
     /// What follows `#`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment: Option<String>,
+    /// Or the route of a one-page app that stands behind `#`, with the parameters after it: `/oauth/authorize` makes
+    /// `https://app.example/#/oauth/authorize?client_id=…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// Parameters that come first, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<String>,
@@ -170,7 +178,8 @@ pub enum SignedPart {
     Query,
 }
 
-/// One further exchange right after the tokens came: a short-lived token for a long-lived one.
+/// One further exchange right after tokens came, from a code or from a refresh: a short-lived token for a long-lived one, or
+/// a token for the API's own session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -189,4 +198,7 @@ pub struct Exchange {
     /// How its answer is read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub response: TokenResponse,
+    /// What is kept of its answer, beside what `capture` of the method keeps; `capture.<id>` in templates.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub capture: IndexMap<String, Capture>,
 }

@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, Field, Inject, Jwt, Test, is_default};
+use super::{Capture, ClientCertificate, Field, Inject, Jwt, Test, is_default};
 use crate::template::Template;
 
 mod client;
@@ -20,7 +20,7 @@ pub use deviations::{
     AuthorizeRules, CallbackRules, CallbackVerify, Discover, Exchange, Oauth2Grant, ParamRules,
     SignedPart, TokenBody, TokenMethod,
 };
-pub use refresh::{Refresh, RefreshBy, RefusalRule, Revoke, Rotates};
+pub use refresh::{Prolongs, Refresh, RefreshBy, RefusalRule, Revoke, Rotates};
 pub use response::{SecondToken, TokenFields, TokenResponse};
 pub use scopes::{ExtraScopes, Scopes};
 
@@ -79,6 +79,9 @@ pub struct Oauth2 {
     /// The JWT of `private_key_jwt` and `client_secret_jwt`, where it deviates from OpenID Connect Core, 9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion: Option<Box<Jwt>>,
+    /// A certificate that is presented beside the client. Needed for the client authentication `tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<Box<ClientCertificate>>,
     /// Whose OAuth client is used.
     #[serde(default, skip_serializing_if = "is_default")]
     pub client: ClientSource,
@@ -127,6 +130,9 @@ pub struct Oauth2 {
     /// Where the token goes; `Authorization: Bearer` if not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inject: Vec<Inject>,
+    /// Base URL of the API for connections that sign in so, where it is not `api.base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
     /// A test of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,

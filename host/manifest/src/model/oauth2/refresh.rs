@@ -3,7 +3,8 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{RequestSpec, StatusSet, is_default};
+use crate::model::condition::one_or_many;
+use crate::model::{Condition, RequestSpec, StatusSet, is_default};
 use crate::template::Template;
 
 /// How tokens are renewed.
@@ -26,6 +27,25 @@ pub struct Refresh {
     /// What a token is renewed with.
     #[serde(default, skip_serializing_if = "is_default")]
     pub by: RefreshBy,
+    /// Says that the answer to a refresh carries no tokens: the old ones live on for this long (Coros).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prolongs: Option<Prolongs>,
+}
+
+/// A refresh that makes the tokens that there are live longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Prolongs {
+    /// What its answer must say.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::schema::OneOrMany<Condition>")
+    )]
+    #[serde(with = "one_or_many")]
+    pub ok: Vec<Condition>,
+    /// Seconds that the tokens live from then on.
+    pub seconds: u64,
 }
 
 /// What a token is renewed with.
@@ -36,7 +56,8 @@ pub enum RefreshBy {
     /// The refresh token (RFC 6749, 6).
     #[default]
     RefreshToken,
-    /// The `exchange`, done again with the token that is about to end.
+    /// The `exchange`, done again with the token that is about to end: at `refresh_url` and with `refresh_params`, where they
+    /// are written, in place of the exchange's own.
     Exchange,
     /// There is no refresh: the grant is asked for again (client credentials, assertions).
     SignInAgain,

@@ -32,6 +32,10 @@ fn told(rule: &Rule) -> String {
     if let Some(example) = &rule.good {
         shown(&mut out, "Right", example);
     }
+    for more in &rule.further {
+        shown(&mut out, &format!("Wrong, of {}", more.about), &more.bad);
+        shown(&mut out, "Right", &more.good);
+    }
     let _ = match rule.allow {
         true => writeln!(
             out,

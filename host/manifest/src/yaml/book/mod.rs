@@ -81,6 +81,21 @@ pub struct Rule {
     pub bad: Option<Example>,
     /// The same, put right.
     pub good: Option<Example>,
+    /// Further examples, where a rule governs several things.
+    #[serde(default)]
+    pub further: Vec<Further>,
+}
+
+/// A further wrong manifest of a rule, and the same put right.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    /// What the pair is about, in a few words.
+    pub about: String,
+    /// A wrong manifest.
+    pub bad: Example,
+    /// The same, put right.
+    pub good: Example,
 }
 
 fn yes() -> bool {

@@ -108,11 +108,16 @@ fn one<'a>(c: &mut Checker<'_>, path: &str, field: &'a Field, seen: &mut HashSet
             Some("add `secret: true`"),
         );
     }
-    if !field.suffixes.is_empty() && !matches!(field.format, Format::Host | Format::Origin) {
+    if !field.suffixes.is_empty()
+        && !matches!(
+            field.format,
+            Format::Host | Format::Origin | Format::BaseUrl
+        )
+    {
         c.error(
             "V23",
             &child(path, "suffixes"),
-            "suffixes only mean something for `format: host` and `format: origin`",
+            "suffixes only mean something for `format: host`, `origin` and `base-url`",
             None,
         );
     }

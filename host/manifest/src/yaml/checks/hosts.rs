@@ -14,19 +14,15 @@ use crate::yaml::places::{child, item};
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
     url(c, "api.base_url", &m.api.base_url);
-    if m.api.base_url.source().contains(['?', '#']) {
-        c.error(
-            "V33",
-            "api.base_url",
-            "the base URL has a query or fragment",
-            Some("parameters of every request go into `api.query`"),
-        );
-    }
+    only_a_path(c, "api.base_url", &m.api.base_url);
     for (i, entry) in m.api.hosts.iter().enumerate() {
         host_entry(c, &item("api.hosts", i), &entry.host);
     }
     for (method, auth) in &m.auth {
         let path = child("auth", method);
+        if let Some(own) = auth.base_url() {
+            only_a_path(c, &child(&path, "base_url"), own);
+        }
         if let Some(test) = auth.test() {
             absolute(c, &child(&path, "test"), test);
         }
@@ -64,6 +60,18 @@ pub(super) fn check(c: &mut Checker<'_>) {
     }
 }
 
+/// V33 for a base URL: the app's, or that of one way to sign in.
+fn only_a_path(c: &mut Checker<'_>, path: &str, t: &Template) {
+    if t.source().contains(['?', '#']) {
+        c.error(
+            "V33",
+            path,
+            "the base URL has a query or fragment",
+            Some("parameters of every request go into `api.query`"),
+        );
+    }
+}
+
 fn absolute(c: &mut Checker<'_>, path: &str, test: &Test) {
     for (i, call) in test.calls().iter().enumerate() {
         let path = match test {
@@ -85,7 +93,11 @@ fn request_path(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
     let Some(host) = fixed_host(source) else {
         return;
     };
-    let base = c.manifest.api.base_url.source();
+    let methods = c.manifest.auth.values();
+    let mut bases = methods
+        .filter_map(|m| m.base_url())
+        .chain([&c.manifest.api.base_url]);
+    let is_base = bases.any(|base| fixed_host(base.source()) == Some(host));
     let declared: Vec<&str> = c
         .manifest
         .api
@@ -93,7 +105,7 @@ fn request_path(c: &mut Checker<'_>, path: &str, request: &RequestSpec) {
         .iter()
         .map(|h| h.host.source())
         .collect();
-    let covered = fixed_host(base) == Some(host)
+    let covered = is_base
         || declared.iter().any(|d| {
             d.trim_start_matches("https://") == host
                 || matches!((d.parse::<HostPattern>(), host.parse::<HostPattern>()), (Ok(d), Ok(h)) if d.covers(&h))
@@ -213,11 +225,16 @@ fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whol
         return;
     };
     let fixed = fixed_suffix(t, expression);
+    // A whole origin ends before the path: what follows must not go on with the host.
+    let whole_address = whole && ends_host(t);
     let safe = match format {
         Form::Choices => choices,
         Form::Of(Format::DnsLabel) => !whole && (fixed || c.manifest.self_hosted),
         Form::Of(Format::Host) => suffixes || fixed || c.manifest.self_hosted,
-        Form::Of(Format::Origin) => whole && (suffixes || c.manifest.self_hosted),
+        Form::Of(Format::Origin) => whole_address && (suffixes || c.manifest.self_hosted),
+        Form::Of(Format::BaseUrl) => {
+            whole_address && !path.starts_with("api.hosts") && (suffixes || c.manifest.self_hosted)
+        }
         Form::Of(_) => false,
     };
     if safe {
@@ -228,7 +245,10 @@ fn in_host(c: &mut Checker<'_>, path: &str, t: &Template, expression: &str, whol
         Form::Of(Format::DnsLabel) => {
             "put a fixed suffix after it: `{{ fields.subdomain }}.example.com`"
         }
-        Form::Of(Format::Host | Format::Origin) => {
+        Form::Of(Format::BaseUrl) if path.starts_with("api.hosts") => {
+            "its host is allowed by itself where it is the base URL; a host has no path"
+        }
+        Form::Of(Format::Host | Format::Origin | Format::BaseUrl) => {
             "declare `suffixes:` for the field, or `self_hosted: true` for the app"
         }
         Form::Of(_) => {
@@ -312,6 +332,12 @@ fn form_of(c: &Checker<'_>, r: &Ref) -> Option<(Form, bool, bool)> {
         "fields" => c.field("fields", name, None).map(of_field),
         _ => Some((Form::Of(Format::Text), false, false)),
     }
+}
+
+/// Whether nothing, or a path, follows the first hole.
+fn ends_host(t: &Template) -> bool {
+    let after = t.source().split_once("}}").map_or("", |(_, after)| after);
+    after.is_empty() || after.starts_with('/')
 }
 
 fn is_host_part(text: &str) -> bool {

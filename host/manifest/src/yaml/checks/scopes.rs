@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Checker;
 use crate::model::{Oauth2, Oauth2Grant};
+use crate::template::Template;
 use crate::yaml::places::{child, item};
 
 /// Scopes, or parts of them, with which servers tell who somebody is (OpenID Connect Core, 5.4, and vendors' own).
@@ -78,7 +79,8 @@ fn twice(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
         ("optional", &o.scopes.optional),
     ] {
         for (i, scope) in list.iter().enumerate() {
-            if !seen.insert(scope.as_str()) {
+            let scope = scope.source();
+            if !seen.insert(scope) {
                 c.warn(
                     "V39",
                     &item(&format!("{path}.scopes.{key}"), i),
@@ -108,7 +110,7 @@ fn needed(c: &mut Checker<'_>, path: &str, scopes: Option<&Value>, optional: boo
             .filter_map(|(id, a)| Some((id, a.oauth2()?)))
             .filter(|(_, o)| asks(o));
         for (method, oauth) in asked {
-            let has = |list: &[String]| list.iter().any(|s| s == scope);
+            let has = |list: &[Template]| list.iter().any(|s| s.source() == scope);
             let at = item(path, i);
             if has(&oauth.scopes.default) || (optional && has(&oauth.scopes.optional)) {
                 continue;
@@ -138,7 +140,7 @@ fn identity(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
         .scopes
         .default
         .iter()
-        .any(|s| IDENTITY.iter().any(|i| s.contains(i)));
+        .any(|s| IDENTITY.iter().any(|i| s.source().contains(i)));
     if asked {
         return;
     }

@@ -86,6 +86,9 @@ const OWN: &[&str] = &["fields", "credentials"];
 const JWT: &[&str] = &["fields", "credentials", "app", "key", "now"];
 const JWT_INJECT: &[&str] = &["fields", "credentials", "jwt", "now"];
 const STEP: &[&str] = &["fields", "credentials", "capture", "now"];
+const STEP_SIGNED: &[&str] = &["fields", "credentials", "capture", "jwt", "now"];
+const STEP_JWT: &[&str] = &["fields", "credentials", "capture", "key", "now"];
+const BASE: &[&str] = &["fields", "credentials", "capture"];
 const SIGNED: &[&str] = &[
     "fields",
     "credentials",
@@ -112,6 +115,7 @@ pub(super) fn uses<'m>(path: &str, auth: &'m AuthMethod) -> Vec<Use<'m>> {
         captures: Captures::All,
         uses: Vec::new(),
     };
+    list.url("base_url", auth.base_url(), BASE);
     match auth {
         AuthMethod::Oauth2(m) => {
             list.oauth2(m);
@@ -123,7 +127,7 @@ pub(super) fn uses<'m>(path: &str, auth: &'m AuthMethod) -> Vec<Use<'m>> {
         }
         AuthMethod::Oauth1(m) => list.oauth1(m),
         AuthMethod::Jwt(m) => {
-            list.jwt("sign", &m.sign);
+            list.jwt(&child(path, "sign"), &m.sign, JWT);
             list.inject(auth, JWT_INJECT);
         }
         AuthMethod::ApiKey(_) | AuthMethod::Basic(_) | AuthMethod::Bearer(_) => {
@@ -294,15 +298,14 @@ impl<'m> List<'m> {
         }
     }
 
-    fn jwt(&mut self, key: &str, jwt: &'m Jwt) {
+    fn jwt(&mut self, base: &str, jwt: &'m Jwt, roots: &'static [&'static str]) {
         for (part, t) in jwt.templates() {
             let secrets = part == "key" || part.starts_with("claims");
-            let base = child(&self.path, key);
             let path = match part.split_once('.') {
-                Some((map, name)) => child(&child(&base, map), name),
-                None => child(&base, &part),
+                Some((map, name)) => child(&child(base, map), name),
+                None => child(base, &part),
             };
-            self.at(path, Cow::Borrowed(t), JWT, secrets, Address::No);
+            self.at(path, Cow::Borrowed(t), roots, secrets, Address::No);
         }
     }
 
@@ -338,12 +341,29 @@ impl<'m> List<'m> {
             None => {}
         }
         self.map("authorize_params", &o.authorize_params, FORM, false);
-        if let Some(jwt) = &o.assertion {
-            self.jwt("assertion", jwt);
+        for (key, jwt) in [
+            ("assertion", &o.assertion),
+            ("client_assertion", &o.client_assertion),
+        ] {
+            if let Some(jwt) = jwt {
+                self.jwt(&child(&self.path, key), jwt, JWT);
+            }
         }
-        if let Some(jwt) = &o.client_assertion {
-            self.jwt("client_assertion", jwt);
+        if let Some(own) = &o.client_certificate {
+            self.add(
+                "client_certificate.certificate",
+                &own.certificate,
+                OWN,
+                true,
+            );
+            self.add(
+                "client_certificate.private_key",
+                &own.private_key,
+                OWN,
+                true,
+            );
         }
+        self.scopes(o);
         self.client(&o.client);
         match &o.callback.verify {
             Some(CallbackVerify::HmacSha256 { key, .. } | CallbackVerify::Jwt { key, .. }) => {
@@ -362,11 +382,33 @@ impl<'m> List<'m> {
         self.map("refresh_params", &o.refresh_params, REFRESH, true);
         self.map("refresh.headers", &o.refresh.headers, REFRESH, true);
         if let Some(exchange) = &o.exchange {
+            let first = o.capture.keys().map(String::as_str).collect();
+            let all = std::mem::replace(&mut self.captures, Captures::OfSteps(first));
             self.url("exchange.url", Some(&exchange.url), ENDPOINT);
             self.map("exchange.params", &exchange.params, REFRESH, true);
             self.map("exchange.headers", &exchange.headers, REFRESH, true);
+            self.captures = all;
         }
         self.revoke(o.revoke.as_ref());
+    }
+
+    /// Scopes stand in the authorization URL, which the browser sees.
+    fn scopes(&mut self, o: &'m Oauth2) {
+        let scopes = child(&self.path, "scopes");
+        let mut lists = vec![
+            (child(&scopes, "default"), &o.scopes.default),
+            (child(&scopes, "optional"), &o.scopes.optional),
+        ];
+        for (i, extra) in o.scopes.extra.iter().enumerate() {
+            let path = item(&child(&scopes, "extra"), i);
+            lists.push((child(&path, "default"), &extra.default));
+            lists.push((child(&path, "optional"), &extra.optional));
+        }
+        for (path, list) in lists {
+            for (i, t) in list.iter().enumerate().filter(|(_, t)| !t.is_literal()) {
+                self.at(item(&path, i), Cow::Borrowed(t), OWN, false, Address::No);
+            }
+        }
     }
 
     fn session(&mut self, s: &'m Session) {
@@ -374,8 +416,13 @@ impl<'m> List<'m> {
         let mut known = Vec::new();
         for (i, step) in s.steps.iter().enumerate() {
             self.captures = Captures::OfSteps(known.clone());
-            let path = child(&item(&steps, i), "request");
-            self.request(&path, &step.request, STEP, true);
+            let path = item(&steps, i);
+            let mut roots = STEP;
+            if let Some(jwt) = &step.sign {
+                self.jwt(&child(&path, "sign"), jwt, STEP_JWT);
+                roots = STEP_SIGNED;
+            }
+            self.request(&child(&path, "request"), &step.request, roots, true);
             known.extend(step.capture.keys().map(String::as_str));
         }
         self.captures = Captures::All;

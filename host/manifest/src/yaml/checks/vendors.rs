@@ -167,7 +167,7 @@ const RETIRED: &[Retired] = &[
     ),
     address("api.dropbox.com/1/", "use https://api.dropboxapi.com/2/"),
     address(
-        "api.instagram.com/oauth/",
+        "api.instagram.com/oauth/authorize",
         "use the Instagram API with Instagram login: https://www.instagram.com/oauth/authorize",
     ),
     address(
@@ -213,7 +213,7 @@ pub(super) fn check(c: &mut Checker<'_>) {
                 ("default", &oauth.scopes.default),
                 ("optional", &oauth.scopes.optional),
             ] {
-                for (i, one) in list.iter().enumerate() {
+                for (i, one) in list.iter().map(|t| t.source()).enumerate() {
                     if let Some(r) = RETIRED.iter().find(|r| r.scope && r.what == one) {
                         let path = format!("{path}.scopes.{key}[{i}]");
                         c.warn(
@@ -313,7 +313,7 @@ fn wants(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
             );
         }
     }
-    let asked = |s: &&str| o.scopes.default.iter().any(|d| d == s);
+    let asked = |s: &&str| o.scopes.default.iter().any(|d| d.source() == *s);
     if let Some(first) = v.scopes.first()
         && !v.scopes.iter().any(asked)
     {

@@ -78,6 +78,19 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
     if let Some(assertion) = &o.assertion {
         jwt(c, &at("assertion"), method, assertion);
     }
+    match &o.client_certificate {
+        Some(own) => {
+            let path = child(&at("client_certificate"), "private_key");
+            must_be_secret(c, &path, method, &own.private_key);
+        }
+        None if o.client_auth == ClientAuth::Tls => c.error(
+            "V34",
+            &at("client_auth"),
+            "the client proves itself with a certificate, and none is declared",
+            Some("add `client_certificate: { certificate: …, private_key: … }`"),
+        ),
+        None => {}
+    }
     for (i, extra) in o.scopes.extra.iter().enumerate() {
         let path = item(&child(&at("scopes"), "extra"), i);
         let taken = Oauth2::RESERVED_PARAMS.contains(&extra.param.as_str())
@@ -119,6 +132,28 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
             }
         }
     }
+    for (name, word) in &o.params.values {
+        let path = child(&child(&at("params"), "values"), name);
+        if !matches!(name.as_str(), "response_type" | "grant_type") {
+            c.error(
+                "V34",
+                &path,
+                format!("`{name}` has no other word; only `response_type` and `grant_type` have"),
+                None,
+            );
+        }
+        if word
+            .split(' ')
+            .any(|w| matches!(w, "token" | "id_token" | "password"))
+        {
+            c.error(
+                "V34",
+                &path,
+                format!("`{word}` is another flow, which hands out tokens or takes passwords"),
+                Some("use what the app calls the authorization code flow"),
+            );
+        }
+    }
     for name in o.refresh.headers.keys() {
         header(c, &child(&child(&at("refresh"), "headers"), name), name);
     }
@@ -126,6 +161,39 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
         for name in exchange.headers.keys() {
             header(c, &child(&child(&at("exchange"), "headers"), name), name);
         }
+    }
+    if let Some(exchange) = &o.exchange {
+        let captures = child(&at("exchange"), "capture");
+        for (id, capture) in &exchange.capture {
+            let path = child(&captures, id);
+            sources_of(c, &path, capture, &["on_refresh"]);
+            if o.capture.contains_key(id) {
+                c.error(
+                    "V49",
+                    &path,
+                    format!("the first answer captures `{id}` too"),
+                    Some("give each capture a name of its own"),
+                );
+            }
+        }
+    }
+    if o.authorize.route.is_some() && o.authorize.fragment.is_some() {
+        c.error(
+            "V34",
+            &child(&at("authorize"), "fragment"),
+            "there is one `#` in an address: either a `fragment` or a `route`",
+            None,
+        );
+    }
+    if let Some(route) = &o.authorize.route
+        && (!route.starts_with('/') || route.contains(['?', '#']))
+    {
+        c.error(
+            "V34",
+            &child(&at("authorize"), "route"),
+            "a route starts with `/` and holds no `?` and `#`; parameters follow it by themselves",
+            None,
+        );
     }
     for (id, capture) in &o.capture {
         let path = child(&at("capture"), id);
@@ -179,6 +247,21 @@ fn session(c: &mut Checker<'_>, path: &str, method: &str, s: &Session) {
     let mut seen: Vec<&str> = Vec::new();
     for (i, step) in s.steps.iter().enumerate() {
         let path = item(&steps, i);
+        if let Some(sign) = &step.sign {
+            jwt(c, &child(&path, "sign"), method, sign);
+            let sent = step.request.templates();
+            if !sent
+                .iter()
+                .any(|(_, t)| t.refs().iter().any(|r| r.root == "jwt"))
+            {
+                c.error(
+                    "V34",
+                    &child(&path, "sign"),
+                    "the signed token is sent nowhere",
+                    Some("put `{{ jwt.token }}` into a header or the body of this step's request"),
+                );
+            }
+        }
         for (id, capture) in &step.capture {
             let path = child(&child(&path, "capture"), id);
             sources_of(c, &path, capture, &[]);

@@ -6,7 +6,9 @@
 use serde_json::Value;
 
 use super::MIN_REASON;
-use crate::model::{AuthMethod, Expiry, Jwt, Oauth2, Oauth2Grant, RefreshBy, Session, StatusSet};
+use crate::model::{
+    AuthMethod, Expiry, Jwt, Oauth2, Oauth2Grant, RefreshBy, Rotates, Session, StatusSet,
+};
 use crate::template::Template;
 use crate::yaml::checks::Checker;
 use crate::yaml::places::{child, item};
@@ -128,6 +130,25 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
             Some("add `exchange:`"),
         );
     }
+    if let Some(prolongs) = &o.refresh.prolongs {
+        let path = child(&at("refresh"), "prolongs");
+        if o.refresh.rotates == Some(Rotates::Always) {
+            c.error(
+                "V52",
+                &path,
+                "a refresh that answers without tokens gives no new refresh token",
+                Some("write `rotates: never`"),
+            );
+        }
+        if prolongs.seconds == 0 || prolongs.ok.is_empty() {
+            c.error(
+                "V34",
+                &path,
+                "nothing says for how long the tokens live on, or what the answer must say",
+                Some("write `{ ok: { path: $.result, equals: … }, seconds: … }`"),
+            );
+        }
+    }
     if let Some(expiry) = &o.response.expiry {
         let path = child(&at("response"), "expiry");
         self::expiry(c, &path, expiry, &["access_token", "id_token"]);
@@ -222,11 +243,11 @@ fn refusals(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
 
 /// Where and by what a refresh token is asked for.
 fn offline(o: &Oauth2) -> Option<(String, String)> {
-    let asked = |scopes: &[String]| {
-        scopes
-            .iter()
-            .find(|s| OFFLINE_SCOPES.contains(&s.as_str()))
-            .cloned()
+    let asked = |scopes: &[Template]| {
+        let mut texts = scopes.iter().map(Template::source);
+        texts
+            .find(|s| OFFLINE_SCOPES.contains(s))
+            .map(str::to_owned)
     };
     if let Some(scope) = asked(&o.scopes.default) {
         return Some(("scopes".to_owned(), scope));

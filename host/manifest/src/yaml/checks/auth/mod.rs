@@ -12,8 +12,8 @@ mod needs;
 use super::Checker;
 use super::identity::is_name;
 use crate::model::{
-    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, RequestSpec,
-    Revoke, SecretSlot,
+    ApiKey, AuthMethod, Basic, ClientAuth, Component, Inject, Oauth2, Pkce, Place, RefreshBy,
+    RequestSpec, Revoke, SecretSlot,
 };
 use crate::yaml::places::{child, item};
 
@@ -212,7 +212,14 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
             // The flow sends scopes on the authorization URL alone; some exchanges must repeat what was granted (BigCommerce).
             let scope = key == "authorize_params"
                 && (*name == o.scopes.param || o.scopes.extra.iter().any(|e| e.param == *name));
-            let reserved = Oauth2::RESERVED_PARAMS.contains(&name.as_str()) || scope;
+            // Some repeat at the token endpoint what they sent back (Follow Up Boss).
+            let repeated = key == "token_params"
+                && name == "state"
+                && params.get(name).and_then(|t| t.lone_expression()) == Some("callback.state");
+            // A refresh that is an exchange has names of its own.
+            let exchanged = key == "refresh_params" && o.refresh.by == RefreshBy::Exchange;
+            let reserved = scope
+                || (!repeated && !exchanged && Oauth2::RESERVED_PARAMS.contains(&name.as_str()));
             if reserved && !callback::is_redirect(name) {
                 c.error(
                     "V34",
@@ -251,7 +258,11 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
         );
     }
     for (i, scope) in o.scopes.default.iter().enumerate() {
-        if scope.contains(&o.scopes.separator) || scope.trim().is_empty() {
+        let runs_on = scope
+            .literals()
+            .any(|text| text.contains(&o.scopes.separator));
+        let scope = scope.source();
+        if runs_on || scope.trim().is_empty() {
             c.error(
                 "V34",
                 &item(&child(&at("scopes"), "default"), i),
@@ -277,11 +288,27 @@ fn oauth2(c: &mut Checker<'_>, path: &str, o: &Oauth2) {
     }
 }
 
+/// A token of RFC 6265, 4.1.1.
+fn is_cookie(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 fn injections(c: &mut Checker<'_>, path: &str, method: &str, inject: &[Inject]) {
     let path = child(path, "inject");
     for (i, one) in inject.iter().enumerate() {
         if one.place == Place::Header {
             header(c, &child(&item(&path, i), "header"), &one.name);
+        }
+        if one.place == Place::Cookie && !is_cookie(&one.name) {
+            c.error(
+                "V57",
+                &child(&item(&path, i), "cookie"),
+                format!("`{}` is not the name of a cookie", one.name),
+                None,
+            );
         }
         let fixed = c
             .manifest

@@ -34,7 +34,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
         captures: Captures::All,
     };
 
-    walk.template(c, "api.base_url", &m.api.base_url, &all(API, false));
+    let with_app_base = Place {
+        methods: methods
+            .iter()
+            .copied()
+            .filter(|id| m.auth.get(*id).is_some_and(|a| a.base_url().is_none()))
+            .collect(),
+        ..all(API, false)
+    };
+    walk.template(c, "api.base_url", &m.api.base_url, &with_app_base);
     for (i, entry) in m.api.hosts.iter().enumerate() {
         walk.template(c, &item("api.hosts", i), &entry.host, &all(API, false));
     }

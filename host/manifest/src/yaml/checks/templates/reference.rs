@@ -171,6 +171,10 @@ impl Walk {
             "key" => {
                 let known = match c.manifest.auth.get(method) {
                     Some(AuthMethod::Jwt(m)) => m.sign.fingerprint.is_some(),
+                    Some(AuthMethod::Session(m)) => {
+                        let mut signed = m.steps.iter().filter_map(|step| step.sign.as_ref());
+                        signed.any(|jwt| jwt.fingerprint.is_some())
+                    }
                     Some(AuthMethod::Oauth2(m)) => [&m.assertion, &m.client_assertion]
                         .into_iter()
                         .flatten()
