@@ -64,7 +64,10 @@ pub async fn authorize(door: &Door, look: &Look<'_>, remarks: &mut Vec<Remark>) 
         return;
     };
     let (client, _, own) = look.oauth_client(oauth);
-    let scopes: Vec<&str> = oauth.scopes.default.iter().map(String::as_str).collect();
+    let Ok(asked) = oauth.scopes.defaults(&look.public) else {
+        return;
+    };
+    let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
     let flow = Authorizing {
         client_id: &client,
         redirect_uri: super::tokens::REDIRECT,

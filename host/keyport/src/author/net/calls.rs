@@ -109,10 +109,12 @@ fn tryable<'l>(look: &'l Look<'_>, test: &Test) -> Result<&'l ResolvedApi, Strin
         return Err("not tried: the component makes the test call".to_owned());
     }
     let injections = look.auth.injections();
-    if injections
-        .iter()
-        .any(|inject| inject.place == keyport_manifest::Place::Body)
-    {
+    if injections.iter().any(|inject| {
+        !matches!(
+            inject.place,
+            keyport_manifest::Place::Header | keyport_manifest::Place::Query
+        )
+    }) {
         return Err("not tried: the credential goes into the body".to_owned());
     }
     let own = test

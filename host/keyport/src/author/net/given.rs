@@ -145,7 +145,7 @@ impl Given {
             auth,
             made_up: filled(&made_up),
             own: filled(&own),
-            api: match self.unsettled(manifest, &manifest.api.base_url) {
+            api: match self.unsettled(manifest, manifest.base_url_for(id)) {
                 Some(open) => Err(not_known(&open)),
                 None => values.api,
             },

@@ -152,7 +152,7 @@ fn compare(
             .scopes
             .default
             .iter()
-            .map(String::as_str)
+            .filter_map(|scope| scope.as_literal())
             .filter(|scope| !scopes.contains(scope))
             .collect();
         // Most vendors publish a part of their scopes: worth knowing, and no more.
