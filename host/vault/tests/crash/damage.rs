@@ -411,3 +411,36 @@ async fn line_06_damage_is_found_and_mended_in_the_background() {
     let report = store.verify().await.unwrap();
     assert_eq!(report.damaged, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn snapshots_of_the_same_rows_have_files_of_their_own() {
+    let place = tempfile::tempdir().unwrap();
+    let said = made(place.path(), 60).await;
+    {
+        let store = SledStore::open_with(place.path(), small()).unwrap();
+        for _ in 0..4 {
+            store.snapshot().await.unwrap();
+            assert_eq!(files(&place.path().join("snapshots")).len(), 2);
+        }
+        store.commit(round(61)).await.unwrap();
+        store.snapshot().await.unwrap();
+        assert_eq!(files(&place.path().join("snapshots")).len(), 2);
+    }
+    // Either is enough.
+    for number in [0, 1] {
+        let folder = place.path().join("copy");
+        for part in ["journal", "snapshots", "index"] {
+            copy(&place.path().join(part), &folder.join(part));
+        }
+        std::fs::copy(place.path().join("STORE"), folder.join("STORE")).unwrap();
+        std::fs::remove_file(&files(&folder.join("snapshots"))[number]).unwrap();
+        let store = SledStore::open_with(&folder, small()).unwrap();
+        let rec = store.get(&row("left", 61 % SLOTS)).await.unwrap().unwrap();
+        assert_eq!(round_of(&rec.value), 61);
+        let others: usize = store.scan(b"r/left/", None, 100).await.unwrap().len();
+        assert_eq!(u64::try_from(others).unwrap(), SLOTS);
+        assert_eq!(said.last_acked(), 60);
+        drop(store);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -17,8 +17,8 @@ use super::Shared;
 use super::delta::Delta;
 use super::files::Patience;
 use super::folder::unavailable;
-use super::frame::Tree;
-use super::journal;
+use super::frame::{Frame, Tree};
+use super::journal::{self, AppendError};
 use super::recover::{How, Smalls, build, index_folder};
 use super::snapshot::{ReadError, Small, Snapshot};
 use super::snapshot_write::SnapshotWriter;
@@ -167,6 +167,13 @@ impl Writer {
             .check_room(base_bytes + base_bytes / 8 + self.upkeep.journal_bytes)?;
         // An attempt that failed has left a frozen index: the same again.
         if view.frozen.is_none() {
+            if view
+                .base
+                .as_ref()
+                .is_some_and(|base| base.sequence == self.last)
+            {
+                self.step()?;
+            }
             if self.journal.filled() > 0 {
                 self.next_segment(0)?;
             }
@@ -216,6 +223,31 @@ impl Writer {
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         self.upkeep.making = Some(thread);
         Ok(())
+    }
+
+    /// Commits nothing: so that a snapshot of the same rows has a number, and with it a file, of its own.
+    fn step(&mut self) -> Result<(), StoreError> {
+        let frame = Frame {
+            first: self.last + 1,
+            last: self.last + 1,
+            changes: Vec::new(),
+        };
+        let bytes = frame.encode()?.bytes;
+        if !self.journal.fits(bytes.len()) {
+            self.next_segment(bytes.len())?;
+        }
+        match self.journal.append(&bytes, frame.last) {
+            Ok(_) => {
+                self.last = frame.last;
+                self.shared.last.store(self.last, Ordering::Release);
+                Ok(())
+            }
+            Err(AppendError::Clean(why)) => Err(StoreError::Unavailable(why)),
+            Err(AppendError::Unsure(why)) => {
+                self.shared.fail(&why);
+                Err(StoreError::Unavailable(why))
+            }
+        }
     }
 
     /// What a snapshot keeps that is not a row: leases that are over are left out.
