@@ -309,7 +309,8 @@ fn corrupt(path: &Path, what: &str) -> StoreError {
 }
 
 impl Journal {
-    /// Begins a new segment at `first`, with room for a frame of `need` bytes.
+    /// Begins a new segment at `first`, with room for a frame of `need` bytes. [`StoreError::Corrupt`]: it is not known whether
+    /// it is there, so nothing more may be written to an older one.
     pub(super) fn begin(
         folder: &Path,
         store: StoreId,
@@ -332,11 +333,16 @@ impl Journal {
             let _ = std::fs::remove_file(&unfinished);
             return Err(failed(error));
         }
-        sync_folder(folder)?;
+        let file = match sync_folder(folder).and_then(|()| open_segment(&path)) {
+            Ok(file) => file,
+            // Its name may or may not be on the disk. It must not stay beside a segment that goes on past its beginning.
+            Err(error) if std::fs::remove_file(&path).is_ok() => return Err(error),
+            Err(error) => return Err(StoreError::Corrupt(error.to_string())),
+        };
         Ok(Self {
             folder: folder.to_owned(),
             store,
-            file: Arc::new(open_segment(&path)?),
+            file: Arc::new(file),
             first,
             end: u64::try_from(HEADER).unwrap_or(u64::MAX),
             size,
@@ -408,7 +414,7 @@ impl Journal {
         self.end.saturating_sub(u64::try_from(HEADER).unwrap_or(0))
     }
 
-    /// The next segment. Nothing has changed when this fails.
+    /// The next segment. Nothing has changed when this fails, but see [`Journal::begin`].
     pub(super) fn rotate(&mut self, need: u64) -> Result<(), StoreError> {
         let next = Self::begin(
             &self.folder,

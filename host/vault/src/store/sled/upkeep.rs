@@ -111,7 +111,12 @@ impl Writer {
     pub(super) fn next_segment(&mut self, need: usize) -> Result<(), StoreError> {
         self.shared.check_room(0)?;
         let need = u64::try_from(need).unwrap_or(u64::MAX);
-        self.journal.rotate(need)?;
+        if let Err(error) = self.journal.rotate(need) {
+            if let StoreError::Corrupt(why) = &error {
+                self.shared.fail(why);
+            }
+            return Err(error);
+        }
         let (first, file) = self.journal.segment();
         self.shared.view().segments.add(first, file);
         Ok(())
