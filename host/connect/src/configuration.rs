@@ -26,6 +26,9 @@ use crate::record::{
 use crate::view::{ConfigurationPatch, ConfigurationView, KeyScope, NewConfiguration};
 use crate::{clock, ids};
 
+/// Between a configuration's id and the server in a callback's address; in no id.
+const SERVER: char = '~';
+
 /// Whether a way to sign in can be used now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Usable {
@@ -51,8 +54,9 @@ impl Engine {
         let name = self.check_name("name", new.name.as_deref().unwrap_or("Default"))?;
         let mut sealed = ConfigurationSealed {
             client_id: optional("client_id", new.client_id)?,
-            client_secret: optional("client_secret", new.client_secret)?.map(Hidden::new),
+            client_secret: secret(new.client_secret)?,
             origins: new.origins,
+            redirect_alias: optional("redirect_alias", new.redirect_alias)?,
             scopes: new.scopes,
             methods: new.methods,
             grants: new.grants,
@@ -110,6 +114,7 @@ impl Engine {
             client_id: sealed.client_id.clone(),
             has_client_secret: sealed.client_secret.is_some(),
             origins: sealed.origins.clone(),
+            redirect_alias: sealed.redirect_alias.clone(),
             scopes: sealed.scopes.clone(),
             methods: sealed.methods.clone(),
             grants: sealed.grants.clone(),
@@ -145,7 +150,10 @@ impl Engine {
             sealed.client_id = optional("client_id", patch.client_id)?;
         }
         if patch.client_secret.is_some() {
-            sealed.client_secret = optional("client_secret", patch.client_secret)?.map(Hidden::new);
+            sealed.client_secret = secret(patch.client_secret)?;
+        }
+        if patch.redirect_alias.is_some() {
+            sealed.redirect_alias = optional("redirect_alias", patch.redirect_alias)?;
         }
         if let Some(origins) = patch.origins {
             sealed.origins = origins;
@@ -226,6 +234,20 @@ impl Engine {
     /// app to another.
     pub(crate) fn redirect_uri(&self, configuration: &str) -> String {
         self.here(&format!("/oauth/callback/{configuration}"))
+    }
+
+    /// The part of a callback's address that says whose it is: a configuration, and for a client that was registered at a
+    /// server that was found out, that server. One address for all servers would let one of them have another one's code
+    /// brought to itself (A1; RFC 9700, 4.4).
+    pub(crate) fn callback_of_server(configuration: &str, issuer: &str) -> String {
+        let digest = ids::hash("server of a callback", issuer);
+        let short = digest.get(..16).unwrap_or(&digest);
+        format!("{configuration}{SERVER}{short}")
+    }
+
+    /// The configuration of a callback's address.
+    pub(crate) fn configuration_of_callback(segment: &str) -> &str {
+        segment.split_once(SERVER).map_or(segment, |(id, _)| id)
     }
 
     async fn configurations_of(
@@ -327,7 +349,9 @@ fn usable(
     }
     match auth {
         AuthMethod::Oauth2(oauth)
-            if oauth.client.owner.is_none() && sealed.is_none_or(|config| config.client_id.is_none()) =>
+            if oauth.client.owner.is_none()
+                && !oauth.register
+                && sealed.is_none_or(|config| config.client_id.is_none()) =>
         {
             Usable::No("the operator has to register an OAuth client for this app and enter it in a configuration".into())
         }
@@ -418,6 +442,9 @@ fn default_pins(manifest: &Manifest) -> AllowedHosts {
                 if let Some(pattern) = fixed_host(template, manifest.self_hosted) {
                     pins.push(pattern);
                 }
+                for pattern in captured_hosts(template, oauth, manifest.self_hosted) {
+                    pins.push(pattern);
+                }
             }
         }
     }
@@ -427,10 +454,33 @@ fn default_pins(manifest: &Manifest) -> AllowedHosts {
 fn endpoints(oauth: &Oauth2) -> Vec<&Template> {
     let mut templates: Vec<&Template> = oauth.token_url.iter().collect();
     templates.extend(oauth.refresh_url.as_ref());
+    templates.extend(oauth.device_url.as_ref());
+    templates.extend(oauth.exchange.as_ref().map(|exchange| &exchange.url));
     if let Some(Revoke::Rfc7009 { url, .. }) = &oauth.revoke {
         templates.push(url);
     }
     templates
+}
+
+/// The hosts that a captured address may have (Zoho's and Concur's data centres), where its declaration lists them.
+fn captured_hosts(template: &Template, oauth: &Oauth2, self_hosted: bool) -> Vec<HostPattern> {
+    let source = template.source().trim_start();
+    let leads = |id: &str| {
+        let hole = source.strip_prefix("https://").unwrap_or(source);
+        let hole = hole.strip_prefix("{{").map(str::trim_start);
+        hole.is_some_and(|hole| hole.starts_with(&format!("capture.{id}")))
+    };
+    let captures = oauth
+        .capture
+        .iter()
+        .filter(|(id, _)| !self_hosted && leads(id));
+    captures
+        .flat_map(|(_, capture)| &capture.suffixes)
+        .filter_map(|suffix| match suffix.strip_prefix('.') {
+            Some(under) => format!("*.{under}").parse().ok(),
+            None => suffix.parse().ok(),
+        })
+        .collect()
 }
 
 fn fixed_host(template: &Template, self_hosted: bool) -> Option<HostPattern> {
@@ -448,6 +498,28 @@ fn fixed_host(template: &Template, self_hosted: bool) -> Option<HostPattern> {
         return None;
     }
     format!("*.{suffix}").parse().ok()
+}
+
+/// A client's secret. A private key in its place (`private_key_jwt`) keeps its lines.
+fn secret(value: Option<String>) -> Result<Option<Hidden>, ConnectError> {
+    if let Some(key) = value
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| text.starts_with("-----BEGIN "))
+    {
+        let lines = key
+            .chars()
+            .all(|c| !c.is_control() || matches!(c, '\n' | '\r'));
+        return if key.len() <= 16_384 && lines {
+            Ok(Some(Hidden::new(key)))
+        } else {
+            Err(ConnectError::invalid(
+                "client_secret",
+                "use at most 16384 bytes, without control characters",
+            ))
+        };
+    }
+    Ok(optional("client_secret", value)?.map(Hidden::new))
 }
 
 /// `None` for what is left empty; refuses control characters and outer whitespace that would break a request.

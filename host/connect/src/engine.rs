@@ -130,6 +130,8 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) options: Options,
     pub(crate) changes: broadcast::Sender<Change>,
+    /// What servers publish about themselves, remembered for a while.
+    pub(crate) copies: crate::token::found::Copies,
     /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// How many token requests go to one host at once, and when it is left alone.
@@ -189,6 +191,7 @@ impl Engine {
                 entropy,
                 options,
                 changes,
+                copies: crate::token::found::Copies::default(),
                 turns: Mutex::default(),
                 gate: Gate::default(),
             }),

@@ -28,6 +28,15 @@ pub(crate) fn random_id(entropy: &dyn Entropy, prefix: &str) -> Result<String, C
     Ok(id)
 }
 
+/// The id of a record that is found by what it belongs to: `prefix` and 22 characters of a digest, 131 bits of it.
+pub(crate) fn id_of_digest(prefix: &str, digest: &[u8]) -> String {
+    let letters = digest.iter().take(ID_CHARS).filter_map(|byte| {
+        let letter = BASE62.get(usize::from(byte % 62));
+        letter.map(|letter| char::from(*letter))
+    });
+    prefix.chars().chain(letters).collect()
+}
+
 /// Like [`random_id`], but sorting by time: nine characters of it, then thirteen random ones.
 pub(crate) fn timed_id(
     entropy: &dyn Entropy,

@@ -11,6 +11,7 @@
 //! | `session` | short-lived rights of one owner's browser, and the hand-over to the platform's backend |
 //! | `flow` | sign-ins under way: forms, authorization, callbacks |
 //! | `token` | exchange, refresh, revocation |
+//! | `jose` | signed tokens: made here, and checked here |
 //! | `alive` | what is due without anybody asking: renewals, tests |
 //! | `connection` | states, verbs, test calls, imports |
 //! | `use_` | proxy, actions, triggers, credentials |
@@ -34,6 +35,7 @@ mod fault;
 mod flow;
 mod hidden;
 mod ids;
+mod jose;
 mod key;
 mod record;
 mod session;

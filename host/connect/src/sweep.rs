@@ -92,6 +92,10 @@ impl Engine {
             report.removed += 1;
             return Ok(());
         }
+        if crate::flow::device::waits(clear) {
+            // Whoever began it asks by itself; this goes on where a host has stopped.
+            return self.poll_device(head.id()).await;
+        }
         let stuck = matches!(
             clear.status,
             FlowStatus::Started | FlowStatus::Authorizing | FlowStatus::Exchanging

@@ -142,20 +142,15 @@ pub(crate) fn constants(
     Ok(())
 }
 
-/// Attaches the credential if the URL is within its audience. Replaces what stands there.
+/// Attaches each credential whose audience the URL is within. Replaces what stands there.
 pub(crate) fn credential(
     pass: &Pass,
     url: &mut Url,
     map: &mut HeaderMap,
 ) -> Result<(), EgressError> {
-    let Some(credential) = pass
-        .credential
-        .as_ref()
-        .filter(|known| known.audience.allows(url))
-    else {
-        return Ok(());
-    };
-    for part in &credential.parts {
+    let meant = url.clone();
+    let fitting = pass.credentials().filter(|c| c.audience.allows(&meant));
+    for part in fitting.flat_map(|credential| &credential.parts) {
         match part.place {
             Place::Header => {
                 let value = headers::secret_value(&part.name, part.value.expose())?;
@@ -173,19 +168,23 @@ pub(crate) fn credential(
 
 /// Every secret of the call, to be searched for in what comes back.
 pub(crate) fn scrubber(pass: &Pass, issued: &[Issued]) -> Scrubber {
-    let credential = pass.credential.iter().flat_map(|known| &known.scrub);
-    Scrubber::new(credential.chain(issued.iter().map(|handle| &handle.value)))
+    let credentials = pass.credentials().flat_map(|known| &known.scrub);
+    Scrubber::new(credentials.chain(issued.iter().map(|handle| &handle.value)))
 }
 
 /// Whether a redirect's target spells out a secret of the call towards a host that is not its audience: an
 /// upstream that echoes the query in `Location` would otherwise make us deliver the credential ourselves.
 pub(crate) fn leaks(pass: &Pass, issued: &[Issued], next: &Url) -> bool {
-    let audience = pass
-        .credential
-        .as_ref()
-        .is_some_and(|known| known.audience.allows(next));
+    let strangers = pass.credentials().filter(|c| !c.audience.allows(next));
+    let main = pass.credential.as_ref();
+    let handles = issued
+        .iter()
+        .filter(|_| !main.is_some_and(|known| known.audience.allows(next)));
+    let secrets = strangers
+        .flat_map(|known| &known.scrub)
+        .chain(handles.map(|handle| &handle.value));
     let text = next.as_str();
-    !audience && scrubber(pass, issued).text(text) != text
+    Scrubber::new(secrets).text(text) != text
 }
 
 fn without_parameter(url: &mut Url, name: &str) {

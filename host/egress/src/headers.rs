@@ -171,8 +171,7 @@ fn is_credential(plain: &str) -> bool {
 
 fn is_reserved(pass: &Pass, plain_name: &str) -> bool {
     let injected = pass
-        .credential
-        .iter()
+        .credentials()
         .flat_map(|credential| &credential.parts)
         .filter(|part| part.place == Place::Header)
         .map(|part| &part.name);

@@ -7,6 +7,7 @@ use keyport_manifest::hosts::AllowedHosts;
 use url::Url;
 
 use crate::handles::Handles;
+use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::secret::Credential;
 
@@ -68,6 +69,10 @@ pub struct Pass {
     pub hosts: AllowedHosts,
     /// What is attached, to whom.
     pub credential: Option<Credential>,
+    /// Further credentials, each with an audience of its own: an app's second token.
+    pub further: Vec<Credential>,
+    /// The client certificate, for the hosts of its audience.
+    pub identity: Option<Identity>,
     /// The manifest's constant headers. Set where the caller did not set them (name them in
     /// `reserved_headers` too where the caller may not).
     pub fixed_headers: Vec<(String, String)>,
@@ -87,6 +92,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Every credential of the call.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.credential.iter().chain(&self.further)
+    }
+
     /// A pass that allows the given hosts and nothing else: no base, no credential, no redirects, every
     /// method, default limits.
     pub fn new(owner: impl Into<String>, purpose: Purpose, hosts: AllowedHosts) -> Self {
@@ -96,6 +106,8 @@ impl Pass {
             base_url: None,
             hosts,
             credential: None,
+            further: Vec::new(),
+            identity: None,
             fixed_headers: Vec::new(),
             fixed_query: Vec::new(),
             reserved_headers: Vec::new(),

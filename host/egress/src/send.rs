@@ -37,6 +37,7 @@ use crate::connect::{Connector, Network};
 use crate::error::{EgressError, Part, Wait};
 use crate::handles::Issued;
 use crate::headers;
+use crate::identity::Identity;
 use crate::limits::{Limits, after};
 use crate::origins::Origins;
 use crate::pass::{Pass, Purpose, Redirects};
@@ -236,28 +237,30 @@ impl Egress {
         }
         attach::constants(pass, &mut url, &mut headers)?;
         attach::credential(pass, &mut url, &mut headers)?;
+        let identity = pass.identity.as_ref().filter(|own| own.is_for(&url));
         // The operator's overrides change the way, not the decision.
         let host = target::shown_host(&url);
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = target::wire_uri(&network.origins.apply(&url))?;
         *request.headers_mut() = headers;
-        // 4 and 5. Over a connection of this owner, made by `Connector`.
-        self.client(&pass.owner)
+        // 4 and 5. Over a connection of this owner (and of this certificate, where one is for this host), made by `Connector`.
+        self.client(&pass.owner, identity)
             .request(request)
             .await
             .map_err(|error| reason(&error, &host, limits))
     }
 
-    fn client(&self, owner: &str) -> Client<Connector, Body> {
+    fn client(&self, owner: &str, identity: Option<&Identity>) -> Client<Connector, Body> {
         let inner = &self.0;
         if inner.network.connections.available_permits() == 0 {
             inner.pools.make_room(owner);
         }
-        inner.pools.client(owner, StdInstant::now(), || {
+        let name = identity.map(Identity::name);
+        inner.pools.client(owner, name, StdInstant::now(), || {
             let connector = Connector {
                 network: Arc::clone(&inner.network),
-                tls: inner.tls.for_owner(),
+                tls: inner.tls.for_owner(identity),
                 connections: Arc::new(Semaphore::new(MAX_CONNECTIONS_PER_OWNER)),
             };
             Client::builder(TokioExecutor::new())

@@ -121,8 +121,7 @@ pub(crate) fn check_query(pass: &Pass, url: &Url) -> Result<(), EgressError> {
         return Ok(());
     }
     let injected = pass
-        .credential
-        .iter()
+        .credentials()
         .flat_map(|credential| &credential.parts)
         .filter(|part| part.place == Place::Query);
     for part in injected {

@@ -17,6 +17,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::error::EgressError;
+use crate::identity::Identity;
 
 /// TLS sessions remembered per owner.
 const SESSIONS_PER_OWNER: usize = 32;
@@ -56,10 +57,13 @@ impl TlsBase {
         Ok(Self(config))
     }
 
-    /// A configuration with an empty session store of its own.
-    pub(crate) fn for_owner(&self) -> Arc<ClientConfig> {
+    /// A configuration with an empty session store of its own, which offers this certificate or none.
+    pub(crate) fn for_owner(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         let mut config = self.0.clone();
         config.resumption = Resumption::in_memory_sessions(SESSIONS_PER_OWNER);
+        if let Some(identity) = identity {
+            config.client_auth_cert_resolver = identity.resolver();
+        }
         Arc::new(config)
     }
 }

@@ -47,7 +47,7 @@ pub use hosts::{AllowedHosts, HostPattern};
 pub use message::{PlainRequest, PlainResponse};
 pub use model::*;
 pub use path::JsonPath;
-pub use resolve::{Endpoints, ResolveError, ResolvedApi};
+pub use resolve::{DeclaredEndpoints, Endpoints, ResolveError, ResolvedApi};
 pub use rules::{
     Account, Captures, Discovered, DiscoveryChoice, Failure, Lifetime, Means, NextStep,
     Oauth1Token, PollPage, Progress, SecondAnswer, TokenAnswer, TokenError, action_result,

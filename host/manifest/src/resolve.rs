@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::hosts::{AllowedHosts, HostError, HostPattern};
-use crate::model::{CredentialRef, FieldError, Manifest, Oauth2, Revoke, VARIANT_FIELD};
+use crate::model::{
+    CredentialRef, Discover, FieldError, Manifest, Oauth2, Oauth2Grant, Revoke, VARIANT_FIELD,
+};
 use crate::scope::Scope;
 use crate::template::{Part, RenderError, Slot, Template};
 
@@ -46,8 +48,10 @@ impl ResolvedApi {
 /// The OAuth endpoints of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Where the person is sent.
-    pub authorize: Url,
+    /// Where the person is sent; grants without a person there have none.
+    pub authorize: Option<Url>,
+    /// Where a device asks for its code (RFC 8628).
+    pub device: Option<Url>,
     /// Where codes are exchanged.
     pub token: Url,
     /// Where tokens are refreshed; the token URL if the manifest names no other.
@@ -75,6 +79,23 @@ impl Endpoints {
         }
         all
     }
+}
+
+/// The OAuth endpoints that a manifest writes down, for sign-ins that find out the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeclaredEndpoints {
+    /// Where the person is sent.
+    pub authorize: Option<Url>,
+    /// Where a device asks for its code.
+    pub device: Option<Url>,
+    /// Where codes are exchanged.
+    pub token: Option<Url>,
+    /// Where tokens are refreshed, if elsewhere.
+    pub refresh: Option<Url>,
+    /// Where tokens are revoked (RFC 7009).
+    pub revoke: Option<Url>,
+    /// What `iss` must equal.
+    pub issuer: Option<String>,
 }
 
 /// Why URLs or hosts could not be made.
@@ -261,37 +282,84 @@ impl Oauth2 {
     /// # Errors
     /// A template without its value, or a value that is not safe where it stands.
     pub fn endpoints(&self, scope: &Scope) -> Result<Endpoints, ResolveError> {
-        let declared = |template: &Option<Template>, key: &'static str| match template {
-            Some(template) => url_of(template, scope),
-            None => Err(ResolveError::NotDeclared { key }),
-        };
-        let token = declared(&self.token_url, "token_url")?;
+        let made = self.declared_endpoints(scope)?;
+        let needed = |key: &'static str| ResolveError::NotDeclared { key };
+        let token = made.token.ok_or_else(|| needed("token_url"))?;
+        match self.grant {
+            Oauth2Grant::AuthorizationCode if made.authorize.is_none() => {
+                return Err(needed("authorize_url"));
+            }
+            Oauth2Grant::Device if made.device.is_none() => return Err(needed("device_url")),
+            _ => {}
+        }
         Ok(Endpoints {
-            authorize: declared(&self.authorize_url, "authorize_url")?,
-            refresh: match &self.refresh_url {
-                Some(template) => url_of(template, scope)?,
-                None => token.clone(),
+            authorize: made.authorize,
+            device: made.device,
+            refresh: made.refresh.unwrap_or_else(|| token.clone()),
+            revoke: made.revoke,
+            issuer: made.issuer,
+            token,
+        })
+    }
+
+    /// The endpoints that are written down and known with these values. Where `discover` is said, the rest is found out; where
+    /// one is made of a capture, it is known once that was captured.
+    ///
+    /// # Errors
+    /// A template without its value, or a value that is not safe where it stands.
+    pub fn declared_endpoints(&self, scope: &Scope) -> Result<DeclaredEndpoints, ResolveError> {
+        // What a callback or an answer has yet to say is not known before it has been said.
+        let later = |template: &Template, error: &ResolveError| {
+            matches!(error, ResolveError::Render(RenderError::Missing(_)))
+                && template.refs().iter().any(|r| r.root == "capture")
+        };
+        let declared = |template: &Option<Template>| match template {
+            None => Ok(None),
+            Some(template) => match url_of(template, scope) {
+                Err(error) if later(template, &error) => Ok(None),
+                made => made.map(Some),
             },
+        };
+        Ok(DeclaredEndpoints {
+            authorize: declared(&self.authorize_url)?,
+            device: declared(&self.device_url)?,
+            token: declared(&self.token_url)?,
+            refresh: declared(&self.refresh_url)?,
             revoke: match &self.revoke {
-                Some(Revoke::Rfc7009 { url }) => Some(url_of(url, scope)?),
+                Some(Revoke::Rfc7009 { url }) => declared(&Some(url.clone()))?,
                 _ => None,
             },
             // Compared as text (RFC 9207, 2.4), so it is not brought into another form.
             issuer: match &self.issuer {
-                Some(template) => {
-                    let url = url_of(template, scope)?;
-                    let text = template.render(scope, Slot::Raw)?;
-                    Some(if Url::parse(&text).ok().as_ref() == Some(&url) {
-                        text
-                    } else {
-                        url.into()
-                    })
-                }
+                Some(template) => Some(as_written(template, scope)?),
                 None => None,
             },
-            token,
         })
     }
+
+    /// Where the endpoints are found out from: the address as it is written, for an issuer or a resource is compared as text.
+    ///
+    /// # Errors
+    /// As [`Oauth2::declared_endpoints`].
+    pub fn found_at(&self, scope: &Scope) -> Result<Option<String>, ResolveError> {
+        match &self.discover {
+            Some(Discover::Issuer(template) | Discover::Resource(template)) => {
+                as_written(template, scope).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// A checked address in the words of its template: what is compared as text is not brought into another form.
+fn as_written(template: &Template, scope: &Scope) -> Result<String, ResolveError> {
+    let url = url_of(template, scope)?;
+    let text = template.render(scope, Slot::Raw)?;
+    Ok(if Url::parse(&text).ok().as_ref() == Some(&url) {
+        text
+    } else {
+        url.into()
+    })
 }
 
 /// Renders a template of a whole URL, each hole by where it stands, and checks what came out.

@@ -2,7 +2,8 @@
 //!
 //! `GET /page/go/{flow}` gives this browser the flow's own cookie and sends it to the app. The app sends it back
 //! to `/oauth/callback/{configuration}`, with everything in the query or, where the app uses `form_post`, in a
-//! form. What the answer means is the engine's business; here it only travels.
+//! form. What the answer means is the engine's business; here it only travels. `/oauth/client/{configuration}` is the public
+//! document by which some servers know this host as a client.
 //!
 //! Threats: a callback that another browser makes (the flow's cookie, [`crate::cookie::host_bound`]), one made from a
 //! cross-site POST (a one-time ticket and a GET of our own, [`crate::ticket`]), a code that leaks by `Referer`
@@ -41,6 +42,7 @@ pub(crate) fn router() -> Router<ServerState> {
             "/oauth/callback/{configuration}",
             get(callback).post(form_post),
         )
+        .route("/oauth/client/{configuration}", get(client_document))
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
 }
 
@@ -73,7 +75,8 @@ async fn callback(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut params = pairs(query.unwrap_or_default().as_bytes());
+    let mut raw = Some(query.unwrap_or_default());
+    let mut params = pairs(raw.as_deref().unwrap_or_default().as_bytes());
     if let [(name, ticket)] = params.as_slice()
         && name == TICKET
     {
@@ -81,11 +84,12 @@ async fn callback(
             return Ok(end_of_sign_in(None, Some("already_used")));
         };
         params = kept;
+        raw = None;
     }
     let browser = |name: &str| cookie::read(&headers, &cookie::host_bound(state.public(), name));
     let outcome = state
         .engine()
-        .callback(&configuration, params, &browser)
+        .callback_sent(&configuration, params, raw.as_deref(), &browser)
         .await;
     finish(&state, outcome)
 }
@@ -119,6 +123,16 @@ async fn form_post(
     // The configuration's id comes from the address; it is encoded again, so it can't become another one.
     let segment: String = url::form_urlencoded::byte_serialize(configuration.as_bytes()).collect();
     see_other(&format!("/oauth/callback/{segment}?{TICKET}={ticket}"))
+}
+
+/// What this host says about itself as an OAuth client, for servers that fetch that instead of registering clients.
+async fn client_document(
+    State(state): State<ServerState>,
+    Path(configuration): Path<String>,
+) -> Result<axum::Json<serde_json::Value>, Problem> {
+    Ok(axum::Json(
+        state.engine().client_document(&configuration).await?,
+    ))
 }
 
 fn finish(state: &ServerState, outcome: CallbackOutcome) -> Result<Response, Problem> {

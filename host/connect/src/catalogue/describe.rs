@@ -1,7 +1,9 @@
 //! Apps as lists, forms and builders see them.
 
 use indexmap::IndexMap;
-use keyport_manifest::{Action, AuthMethod, Effect, Field, Format, Manifest, Test, Trigger};
+use keyport_manifest::{
+    Action, AuthMethod, Effect, Field, Format, Manifest, Oauth2Grant, Test, Trigger,
+};
 use url::Url;
 
 use super::AppEntry;
@@ -236,7 +238,12 @@ fn method(id: &str, auth: &AuthMethod, usable: &Usable, redirect_uri: Option<&st
             Usable::Yes => None,
             Usable::No(why) => Some(why.clone()),
         },
-        redirects: auth.oauth2().is_some(),
+        redirects: auth.oauth2().is_some_and(|oauth| {
+            matches!(
+                oauth.grant,
+                Oauth2Grant::AuthorizationCode | Oauth2Grant::Device
+            )
+        }),
         redirect_uri: redirect_uri.filter(|_| own_client).map(str::to_owned),
     }
 }

@@ -7,18 +7,19 @@
 //! that outlives the browser's request.
 
 use indexmap::IndexMap;
+use keyport_manifest::rules::{CallbackError, query_signed, returned};
+use keyport_manifest::{AuthMethod, CallbackVerify, Slot};
 use keyport_vault::Expect;
 
-use super::start::{BROWSER, STATE, cookie_name};
+use super::go::{BROWSER, STATE, cookie_name, read_state};
 use super::{bare_view, problem};
-use crate::connection::Fresh;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::hidden::Hidden;
-use crate::ids;
-use crate::record::{self, ConnectionSealed, Entity as _, Flow, FlowSealed, Seal, Stored};
-use crate::token::client::TokenFailure;
+use crate::record::{self, Configuration, Entity as _, Flow, FlowSealed, Seal, Stored, Whose};
+use crate::token::exchange::{flow_scope, token_scope};
 use crate::view::{CallbackNext, CallbackOutcome, FlowMode, FlowStatus, Problem, SessionKind};
+use crate::{ids, jose};
 
 impl Engine {
     /// What a callback of `configuration_id` with these parameters does. `browser` gives the value of one of the
@@ -29,7 +30,22 @@ impl Engine {
         params: Vec<(String, String)>,
         browser: &(dyn Fn(&str) -> Option<String> + Send + Sync),
     ) -> CallbackOutcome {
-        match self.callback_of(configuration_id, &params, browser).await {
+        self.callback_sent(configuration_id, params, None, browser)
+            .await
+    }
+
+    /// [`Engine::callback`] with the query as it was sent, which some apps sign.
+    pub async fn callback_sent(
+        &self,
+        configuration_id: &str,
+        params: Vec<(String, String)>,
+        raw: Option<&str>,
+        browser: &(dyn Fn(&str) -> Option<String> + Send + Sync),
+    ) -> CallbackOutcome {
+        match self
+            .callback_of(configuration_id, &params, raw, browser)
+            .await
+        {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::info!(
@@ -51,13 +67,9 @@ impl Engine {
         &self,
         configuration_id: &str,
         params: &[(String, String)],
+        raw: Option<&str>,
         browser: &(dyn Fn(&str) -> Option<String> + Send + Sync),
     ) -> Result<CallbackOutcome, Problem> {
-        let neutral = |code: &str, say: &str| Problem {
-            code: code.to_owned(),
-            say: say.to_owned(),
-            reference: None,
-        };
         if params
             .iter()
             .enumerate()
@@ -80,9 +92,25 @@ impl Engine {
                 "this sign-in is not known here, or has ended; start again from where you came from",
             )
         };
-        let (flow_id, state) = get("state")
-            .and_then(|state| ids::split_bearer(Flow::PREFIX, state))
-            .ok_or_else(unknown)?;
+        let names = self.callback_names(configuration_id).await;
+        let by_state = names.states.iter().find_map(|name| read_state(get(name)?));
+        // An app that brings back no state leaves the browser's own cookie to say which flow it is.
+        let by_cookie = match &by_state {
+            None if names.without_state => browser(&cookie_name(
+                Engine::configuration_of_callback(configuration_id),
+            )),
+            _ => None,
+        };
+        let by_cookie = by_cookie.as_deref().and_then(|value| {
+            let (id, _) = ids::split_bearer(Flow::PREFIX, value)?;
+            Some(id.to_owned())
+        });
+        let flow_id = match (&by_state, by_cookie) {
+            (Some((id, _)), _) => id.clone(),
+            (None, Some(id)) => id,
+            (None, None) => return Err(unknown()),
+        };
+        let flow_id = flow_id.as_str();
         let stored: Stored<Flow> = match self.load(flow_id).await {
             Ok(stored) => stored,
             Err(ConnectError::NotFound { .. }) => return Err(unknown()),
@@ -95,14 +123,21 @@ impl Engine {
             ));
         }
         let sealed = stored.sealed().map_err(|_| unknown())?;
-        if !sealed
-            .state
-            .as_deref()
-            .is_some_and(|kept| ids::matches(STATE, state, kept))
-        {
+        let stateless = sealed.oauth.callback.without_state.is_some();
+        let answers = match (&by_state, &sealed.state) {
+            (Some((_, state)), Some(kept)) => ids::matches(STATE, state, kept),
+            (None, Some(_)) => stateless && self.comes_back_to(sealed, configuration_id),
+            _ => false,
+        };
+        if !answers {
             return Err(unknown());
         }
-        let cookie = browser(&cookie_name(flow_id));
+        let cookie = match stateless {
+            true => browser(&cookie_name(&sealed.config)).and_then(|value| {
+                ids::split_bearer(Flow::PREFIX, &value).map(|(_, s)| s.to_owned())
+            }),
+            false => browser(&cookie_name(flow_id)),
+        };
         let same_browser = matches!((&cookie, &sealed.browser), (Some(given), Some(kept)) if ids::matches(BROWSER, given, kept));
         if !same_browser {
             return Err(neutral(
@@ -118,7 +153,7 @@ impl Engine {
                 "this took too long; start again",
                 flow_id,
             ))
-        } else if sealed.config != configuration_id {
+        } else if !self.comes_back_to(sealed, configuration_id) {
             Some(problem(
                 "mixed_up",
                 "the answer came back to the wrong address; start again",
@@ -126,33 +161,15 @@ impl Engine {
             ))
         } else if let Some(error) = issuer(sealed, get("iss"), flow_id) {
             Some(error)
-        } else if let Some(error) = get("error") {
-            Some(app_error(error, flow_id))
-        } else if get("code").is_none_or(str::is_empty) {
-            Some(problem(
-                "missing_code",
-                "the app did not say whether you agreed; start again",
-                flow_id,
-            ))
         } else {
-            None
+            get("error").map(|error| app_error(error, flow_id))
         };
         if let Some(error) = refused {
             return Ok(self.end_callback(stored, error).await);
         }
-        let capture = match callback_captures(sealed, &get) {
-            Ok(capture) => capture,
-            Err(error) => {
-                return Ok(self
-                    .end_callback(
-                        stored,
-                        Problem {
-                            reference: Some(flow_id.to_owned()),
-                            ..error
-                        },
-                    )
-                    .await);
-            }
+        let Brought { code, capture } = match brought(sealed, params, raw, flow_id) {
+            Ok(brought) => brought,
+            Err(error) => return Ok(self.end_callback(stored, error).await),
         };
 
         // The flow is spent here, before the code is: of any number of callbacks one gets past this line.
@@ -177,15 +194,15 @@ impl Engine {
             ..stored
         };
         self.tell("flow", flow.owner(), flow.id());
-        let (owner, id, code) = (
-            flow.owner().clone(),
-            flow.id().to_owned(),
-            Hidden::new(get("code").unwrap_or_default()),
-        );
-        let engine = self.clone();
-        let finished =
-            tokio::spawn(async move { engine.finish_callback(flow, sealed, &code, capture).await })
+        let (owner, id) = (flow.owner().clone(), flow.id().to_owned());
+        let (engine, returned) = (self.clone(), params.to_vec());
+        let finished = tokio::spawn(async move {
+            let granted = engine
+                .exchange(flow.owner(), &sealed, code.expose(), &capture, &returned)
                 .await;
+            engine.finish_sign_in(flow, sealed, granted, capture).await;
+        })
+        .await;
         if finished.is_err() {
             tracing::error!(flow = id, "a sign-in failed on this host");
         }
@@ -198,89 +215,58 @@ impl Engine {
         }
     }
 
-    /// Redeems the code, keeps what came, and tests it. How it went is in the flow.
-    async fn finish_callback(
-        &self,
-        flow: Stored<Flow>,
-        sealed: FlowSealed,
-        code: &Hidden,
-        capture: IndexMap<String, Hidden>,
-    ) {
-        let id = flow.id().to_owned();
-        let granted = match self
-            .exchange(flow.owner(), &sealed, code.expose(), &capture)
-            .await
-        {
-            Ok(granted) => granted,
-            Err(failure) => {
-                tracing::info!(flow = id, code = failure.code(), "a code was not redeemed");
-                self.end_callback(flow, exchange_error(&failure, &id)).await;
-                return;
+    /// Ends a flow with an error and says where the browser goes.
+    async fn end_callback(&self, stored: Stored<Flow>, error: Problem) -> CallbackOutcome {
+        let stored = self.end_flow(stored, error).await;
+        outcome(self, &stored)
+    }
+
+    /// Whether a flow's callback was to come to this address: its configuration and, where its client belongs to one server
+    /// alone, that server.
+    fn comes_back_to(&self, sealed: &FlowSealed, segment: &str) -> bool {
+        let plain = sealed.config == segment;
+        match sealed.client.whose {
+            Whose::Operator | Whose::Owner => plain,
+            Whose::Registered | Whose::Document => {
+                sealed.redirect_uri == self.redirect_uri(segment)
+                    && Engine::configuration_of_callback(segment) == sealed.config
             }
-        };
-        let mut all = capture;
-        all.extend(granted.capture);
-        let fresh = Fresh {
-            owner: flow.owner().clone(),
-            app: flow.clear.app.clone(),
-            method: sealed.method,
-            config: Some(sealed.config),
-            title: sealed.title,
-            sealed: ConnectionSealed {
-                fields: sealed.fields,
-                credentials: sealed.credentials,
-                token: Some(granted.token),
-                capture: all,
-                // RFC 6749, 5.1: what is not said was granted as asked.
-                scopes: granted.scopes.unwrap_or_else(|| sealed.scopes.clone()),
-                asked: sealed.scopes,
-                ..ConnectionSealed::default()
-            },
-            replaces: sealed.reactivates,
-            imported: false,
-        };
-        let tried = match self.keep_pending(fresh, Some(&flow)).await {
-            Ok(pending) => self.try_pending(pending.id()).await,
-            Err(ConnectError::Stale) => {
-                tracing::info!(
-                    flow = id,
-                    "the person cancelled while the code was redeemed; the grant was let go"
-                );
-                return;
-            }
-            Err(error) => {
-                self.end_callback(flow, problem(error.code(), &error.to_string(), &id))
-                    .await;
-                return;
-            }
-        };
-        if let Err(error) = tried {
-            tracing::info!(
-                flow = id,
-                code = error.code(),
-                "a fresh sign-in did not pass its test"
-            );
         }
     }
 
-    /// Ends a flow with an error and says where the browser goes.
-    async fn end_callback(&self, stored: Stored<Flow>, error: Problem) -> CallbackOutcome {
-        let written = match self.fail_flow(&stored, &error) {
-            Ok(write) => self.commit(vec![write]).await,
-            Err(unwritable) => Err(unwritable),
+    /// What the apps' callbacks at this configuration call a state.
+    async fn callback_names(&self, configuration_id: &str) -> Names {
+        let mut names = Names {
+            states: vec!["state".to_owned()],
+            without_state: false,
         };
-        if let Err(unwritten) = written {
-            tracing::warn!(
-                flow = stored.id(),
-                code = unwritten.code(),
-                "a failed sign-in was not written down"
-            );
+        let configuration_id = Engine::configuration_of_callback(configuration_id);
+        let Ok(config) = self.load::<Configuration>(configuration_id).await else {
+            return names;
+        };
+        let Ok(entry) = self.inner.catalogue.get(&config.clear.app) else {
+            return names;
+        };
+        for oauth in entry.manifest.auth.values().filter_map(|m| m.oauth2()) {
+            let rules = &oauth.callback;
+            names.without_state |= rules.without_state.is_some();
+            names.states.extend(rules.state.clone());
         }
-        self.tell("flow", stored.owner(), stored.id());
-        let mut stored = stored;
-        stored.clear.status = FlowStatus::Failed;
-        stored.clear.error = Some(error);
-        outcome(self, &stored)
+        names
+    }
+}
+
+/// See [`Engine::callback_names`].
+struct Names {
+    states: Vec<String>,
+    without_state: bool,
+}
+
+fn neutral(code: &str, say: &str) -> Problem {
+    Problem {
+        code: code.to_owned(),
+        say: say.to_owned(),
+        reference: None,
     }
 }
 
@@ -296,6 +282,7 @@ fn outcome(engine: &Engine, stored: &Stored<Flow>) -> CallbackOutcome {
             CallbackNext::Redirect(engine.here(&format!("{page}?flow={}", stored.id())))
         }
     };
+    // A cookie of a configuration may be another window's by now; it is of no use without its flow.
     CallbackOutcome {
         flow: Some(bare_view(stored)),
         next,
@@ -350,42 +337,75 @@ fn app_error(error: &str, flow_id: &str) -> Problem {
     }
 }
 
-fn exchange_error(failure: &TokenFailure, flow_id: &str) -> Problem {
-    let code = match failure {
-        TokenFailure::Refused { .. } => "code_refused",
-        TokenFailure::Misconfigured { .. } => "client_refused",
-        TokenFailure::Down { .. } => "provider_down",
-        TokenFailure::Unreadable { .. } => "token_answer_unreadable",
-    };
-    problem(code, &format!("{failure}; start again"), flow_id)
+/// What a callback brought along.
+struct Brought {
+    code: Hidden,
+    capture: IndexMap<String, Hidden>,
 }
 
-/// Declared captures of the callback's own parameters, checked by their declaration.
-fn callback_captures<'p>(
+/// Reads a callback by the manifest's rules: the code, the declared captures, and the declared signature, which must be right
+/// before a request is made (A33).
+fn brought(
     sealed: &FlowSealed,
-    get: &impl Fn(&str) -> Option<&'p str>,
-) -> Result<IndexMap<String, Hidden>, Problem> {
-    let mut capture = IndexMap::new();
-    for (id, declared) in &sealed.oauth.capture {
-        let Some(name) = &declared.callback else {
-            continue;
-        };
-        match get(name).filter(|value| !value.is_empty()) {
-            Some(value) => {
-                let value = declared.check(value).ok_or_else(|| {
-                    problem("capture_not_allowed", "the app's answer holds something that is not allowed there; tell the operator", "")
-                })?;
-                capture.insert(id.clone(), Hidden::new(value));
-            }
-            None if declared.required => {
-                return Err(problem(
-                    "capture_missing",
-                    "the app's answer is not complete; start again",
-                    "",
-                ));
-            }
-            None => {}
+    params: &[(String, String)],
+    raw: Option<&str>,
+    flow_id: &str,
+) -> Result<Brought, Problem> {
+    let refused = |code: &str, say: &str| problem(code, say, flow_id);
+    let scope = token_scope(flow_scope(sealed), &sealed.client, 0);
+    let method = AuthMethod::Oauth2(Box::new(sealed.oauth.clone()));
+    let returned = returned(&method, params, &scope).map_err(|error| match error {
+        CallbackError::CodeMissing(_) => refused(
+            "missing_code",
+            "the app did not say whether you agreed; start again",
+        ),
+        CallbackError::CaptureNotAllowed(_) => refused(
+            "capture_not_allowed",
+            "the app's answer holds something that is not allowed there; tell the operator",
+        ),
+        CallbackError::SignatureMissing(_) => not_signed(flow_id),
+        CallbackError::CaptureMissing(_)
+        | CallbackError::StateMissing(_)
+        | CallbackError::NoCallback => refused(
+            "capture_missing",
+            "the app's answer is not complete; start again",
+        ),
+    })?;
+    let signed = match &sealed.oauth.callback.verify {
+        None => true,
+        Some(CallbackVerify::Jwt { key, param, alg }) => {
+            let key = key.render_secret(&scope, Slot::Raw).ok();
+            let given = params.iter().find(|(name, _)| name == param);
+            matches!((key, given), (Some(key), Some((_, token)))
+                if !key.is_empty() && jose::verify_with_text(token, *alg, key.expose()).is_ok())
         }
+        Some(rule) => match (returned.signed, raw) {
+            (Some(signed), _) => signed,
+            (None, Some(raw)) => query_signed(rule, raw, &scope).unwrap_or(false),
+            (None, None) => false,
+        },
+    };
+    if !signed {
+        return Err(not_signed(flow_id));
     }
-    Ok(capture)
+    let mut capture: IndexMap<String, Hidden> = returned
+        .captures
+        .public
+        .into_iter()
+        .map(|(id, value)| (id, Hidden::new(value)))
+        .collect();
+    let secret = returned.captures.secret.into_iter();
+    capture.extend(secret.map(|(id, value)| (id, Hidden::new(value.expose()))));
+    Ok(Brought {
+        code: Hidden::new(returned.code.expose()),
+        capture,
+    })
+}
+
+fn not_signed(flow_id: &str) -> Problem {
+    problem(
+        "callback_not_signed",
+        "the answer is not signed by the app as it should be; nothing was connected",
+        flow_id,
+    )
 }

@@ -10,7 +10,7 @@ use url::Url;
 use crate::configuration::pins;
 use crate::error::ConnectError;
 use crate::hidden::Hidden;
-use crate::record::{ClientKeys, ConfigurationSealed, Endpoints};
+use crate::record::{ClientKeys, ConfigurationSealed, Endpoints, Whose};
 
 /// The client for a flow or a refresh at these endpoints. `scope` holds the person's fields.
 pub(crate) fn choose(
@@ -39,10 +39,12 @@ pub(crate) fn choose(
         });
     };
     let allowed = pins(config);
+    // An endpoint that a callback has yet to say is held to the pins when it is used.
     let everywhere = [
-        Some(&endpoints.token),
-        Some(&endpoints.refresh),
+        endpoints.token.as_ref(),
+        endpoints.refresh.as_ref(),
         endpoints.revoke.as_ref(),
+        endpoints.device.as_ref(),
     ];
     for url in everywhere.into_iter().flatten() {
         let pinned = Url::parse(url).is_ok_and(|url| allowed.allows(&url));
@@ -60,6 +62,9 @@ pub(crate) fn choose(
     Ok(ClientKeys {
         id,
         secret: config.client_secret.clone(),
+        auth: None,
+        whose: Whose::Operator,
+        pins: Some(config.origins.clone()),
     })
 }
 
@@ -86,7 +91,13 @@ fn owners(oauth: &Oauth2, scope: &Scope) -> Result<Option<ClientKeys>, ConnectEr
             .map(Hidden::new),
         None => None,
     };
-    Ok(Some(ClientKeys { id, secret }))
+    Ok(Some(ClientKeys {
+        id,
+        secret,
+        auth: None,
+        whose: Whose::Owner,
+        pins: None,
+    }))
 }
 
 /// The field that the owner's client id comes from, for messages at the form.

@@ -1,5 +1,6 @@
-//! Sign-in by a form: an API key, a password, a token.
+//! Sign-in by a form: an API key, a password, a token; and the grants of OAuth that need no page.
 
+use keyport_manifest::Oauth2Grant;
 use keyport_vault::Expect;
 
 use super::fields;
@@ -28,7 +29,13 @@ impl Engine {
         session.allows_app(&form.app)?;
         let entry = self.inner.catalogue.get(&form.app)?.clone();
         let auth = entry.method(&form.method)?;
-        if auth.oauth2().is_some() {
+        let unattended = auth.oauth2().is_some_and(|oauth| {
+            matches!(
+                oauth.grant,
+                Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
+            )
+        });
+        if auth.oauth2().is_some() && !unattended {
             return Err(ConnectError::invalid(
                 "method",
                 "this way to sign in goes through the app's own page",
@@ -58,16 +65,42 @@ impl Engine {
             config.as_ref().map(Stored::sealed).transpose()?,
         )?;
 
+        // Where the token is asked for, and as whom, is decided before anything is kept: what is wrong with it is the form's.
+        let prepared = match unattended {
+            true => {
+                let typed = fields::Typed {
+                    fields: typed.fields.clone(),
+                    credentials: typed.credentials.clone(),
+                };
+                let mut prepared = self
+                    .prepare_unattended(
+                        &session.owner,
+                        &entry,
+                        &form.method,
+                        typed,
+                        config.as_ref(),
+                    )
+                    .await?;
+                prepared.title.clone_from(&title);
+                prepared.reactivates = reactivates.as_ref().map(|old| old.id().to_owned());
+                Some(prepared)
+            }
+            false => None,
+        };
         let clear = FlowClear {
             app: form.app.clone(),
             session: session.id.clone(),
             session_kind: session.kind,
-            status: FlowStatus::Testing,
+            status: match unattended {
+                true => FlowStatus::Exchanging,
+                false => FlowStatus::Testing,
+            },
             mode: FlowMode::Popup,
             connection_id: None,
             error: None,
             created_at: self.now(),
             expires_at: self.after(self.inner.options.flow),
+            poll_at: None,
         };
         let id = ids::random_id(self.inner.entropy.as_ref(), Flow::PREFIX)?;
         let at = record::record_id::<Flow>(&session.owner, &id);
@@ -90,6 +123,13 @@ impl Engine {
             sealed: None,
             damaged: false,
         };
+        if let Some(prepared) = prepared {
+            let engine = self.clone();
+            let done =
+                tokio::spawn(async move { engine.sign_in_unattended(flow, prepared).await }).await;
+            done.map_err(|_| failed_here())?;
+            return self.flow(session, &id).await;
+        }
         let mut sealed = ConnectionSealed {
             fields: typed.fields,
             credentials: typed.credentials,
@@ -126,12 +166,14 @@ impl Engine {
                 Err(other) => Err(other),
             }
         });
-        done.await.map_err(|_| {
-            ConnectError::internal(
-                "connect_failed",
-                "connecting failed on this host; try again",
-            )
-        })??;
+        done.await.map_err(|_| failed_here())??;
         self.flow(session, &id).await
     }
+}
+
+fn failed_here() -> ConnectError {
+    ConnectError::internal(
+        "connect_failed",
+        "connecting failed on this host; try again",
+    )
 }

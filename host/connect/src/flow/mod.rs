@@ -4,7 +4,11 @@
 //! |---|---|
 //! | [`fields`] | what a person typed, checked against the manifest |
 //! | [`form`] | sign-in by a form: an API key, a password, a token |
-//! | [`start`] | sign-in on the app's own page: pinned and sealed, then the browser leaves |
+//! | [`start`] | sign-in on the app's own page: everything pinned and sealed |
+//! | [`go`] | the browser leaves: state, cookie, authorization URL |
+//! | [`device`] | sign-in by a code that the person types: asked for at the server's pace |
+//! | [`unattended`] | sign-in without a page: as the client itself, or with a signed assertion |
+//! | [`finish`] | from an answer of the token endpoint to a connection |
 //! | [`client`] | whose OAuth client is used, and which hosts may see its secret |
 //! | [`callback`] | the browser comes back: every check before the code is redeemed, once |
 //!
@@ -12,9 +16,13 @@
 
 mod callback;
 pub(crate) mod client;
+pub(crate) mod device;
 pub(crate) mod fields;
+pub(crate) mod finish;
 mod form;
+mod go;
 mod start;
+mod unattended;
 
 use keyport_vault::{Expect, Write};
 
@@ -98,6 +106,11 @@ impl Engine {
             && let Some(awaiting) = &pending.clear.awaiting
         {
             view.completion = self.completion(session, connection, awaiting.until)?;
+        }
+        if device::waits(&stored.clear)
+            && let Some(device) = stored.sealed.as_ref().and_then(|it| it.device.as_ref())
+        {
+            view.device = Some(device::shown(device, stored.clear.expires_at));
         }
         // A flow that nobody came back from has ended, whether or not the sweep has been by.
         if matches!(view.status, FlowStatus::Started | FlowStatus::Authorizing)

@@ -1,35 +1,45 @@
 //! Sign-in on the app's own page: everything is pinned and sealed, then the browser leaves.
 //!
 //! Endpoints, method, OAuth client, redirect URI and PKCE verifier are decided here and used from the sealed record from
-//! then on: whoever edits a manifest or a configuration in between cannot send the code or a secret elsewhere. When the
-//! browser leaves it is given a random cookie; only its hash is kept, and without it a callback is nobody's.
+//! then on: whoever edits a manifest or a configuration in between cannot send the code or a secret elsewhere. What is
+//! found out (RFC 8414, 9728) and registered (RFC 7591) is pinned the same way.
 
-use keyport_manifest::{Pkce, Scope, Slot};
+use keyport_manifest::{Oauth2, Oauth2Grant, Pkce, Scope};
 use keyport_vault::Expect;
-use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
-use url::Url;
 
 use super::{client, fields};
 use crate::actor::Actor;
+use crate::catalogue::AppEntry;
 use crate::configuration::check_offered;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::event::Note;
 use crate::hidden::Hidden;
 use crate::ids;
-use crate::record::{self, Connection, Entity as _, Flow, FlowClear, FlowSealed, Seal, Stored};
+use crate::record::{
+    self, ClientKeys, Configuration, Connection, Endpoints, Entity as _, Flow, FlowClear,
+    FlowSealed, Seal, Stored, Whose,
+};
+use crate::token::id_token;
 use crate::use_::scope;
-use crate::view::{CookieValue, FlowStarted, FlowStatus, GoOutcome, OauthStart, SessionCtx};
+use crate::view::{FlowStarted, FlowStatus, OauthStart, SessionCtx};
+use keyport_vault::Owner;
 
-pub(super) const STATE: &str = "oauth state";
-pub(super) const BROWSER: &str = "browser of a flow";
+/// A sign-in before it begins: where it goes, as whom, and for what.
+pub(super) struct Prepared {
+    pub(super) oauth: Oauth2,
+    pub(super) endpoints: Endpoints,
+    pub(super) client: ClientKeys,
+    pub(super) scopes: Vec<String>,
+}
 
 impl Engine {
-    /// Begins a sign-in on the app's own page. Nothing leaves this host yet.
+    /// Begins a sign-in on the app's own page, or with a code that the person types there. Nothing of the person's leaves
+    /// this host yet; endpoints that are found out, and a device's code, are asked for here.
     ///
     /// # Errors
     ///
-    /// What is wrong with the form, `not_configured`, `client_not_for_this_host`.
+    /// What is wrong with the form, `not_configured`, `client_not_for_this_host`; what a server answered that was asked.
     pub async fn start_oauth(
         &self,
         session: &SessionCtx,
@@ -38,6 +48,15 @@ impl Engine {
         session.allows_app(&start.app)?;
         let entry = self.inner.catalogue.get(&start.app)?.clone();
         let oauth = entry.oauth(&start.method)?.clone();
+        if matches!(
+            oauth.grant,
+            Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
+        ) {
+            return Err(ConnectError::invalid(
+                "method",
+                "this way to sign in has no page of the app; fill in its form",
+            ));
+        }
         let reactivates = self
             .reactivated(session, &start.app, start.connection_id.as_deref())
             .await?;
@@ -67,31 +86,39 @@ impl Engine {
             Some(config.sealed()?),
         )?;
 
-        let known = scope::of_typed(&typed);
-        let endpoints = scope::endpoints(&entry, &oauth, &known)?;
-        let client = client::choose(&oauth, &known, &endpoints, Some(config.sealed()?))?;
-        let values = entry.manifest.with_variant(&known);
-        let scopes = match &config.sealed()?.scopes {
-            Some(chosen) => oauth.scopes.chosen(chosen, &values),
-            None => oauth.scopes.defaults(&values),
-        }
-        .map_err(|error| ConnectError::invalid("fields", error.to_string()))?;
+        let known = entry.manifest.with_variant(&scope::of_typed(&typed));
+        let Prepared {
+            oauth,
+            endpoints,
+            client,
+            scopes,
+        } = self
+            .prepare(&session.owner, &entry, oauth, &known, Some(&config))
+            .await?;
+        let redirect_uri = self.redirect_for(&oauth, &config, &endpoints, &client)?;
         let entropy = self.inner.entropy.as_ref();
+        let secret = || Ok::<_, ConnectError>(Hidden::new(ids::random_secret(entropy)?.as_str()));
+        let with_page = oauth.grant == Oauth2Grant::AuthorizationCode;
         let verifier = match oauth.pkce {
             Pkce::Off(_) => None,
-            Pkce::S256 | Pkce::Plain(_) => Some(Hidden::new(ids::random_secret(entropy)?.as_str())),
+            Pkce::S256 | Pkce::Plain(_) => with_page.then(secret).transpose()?,
         };
+        // Only where it comes back: in a token that the manifest keeps something of.
+        let nonce =
+            (with_page && id_token::wanted(&oauth) && scopes.iter().any(|scope| scope == "openid"))
+                .then(secret)
+                .transpose()?;
         let variant = entry.manifest.variant_values(
             typed
                 .fields
                 .get(keyport_manifest::VARIANT_FIELD)
                 .map(|key| key.expose()),
         );
-        let sealed = FlowSealed {
+        let mut sealed = FlowSealed {
             variant,
             method: start.method,
             config: config.id().to_owned(),
-            redirect_uri: self.redirect_uri(config.id()),
+            redirect_uri,
             oauth,
             client,
             endpoints,
@@ -103,8 +130,10 @@ impl Engine {
             credentials: typed.credentials,
             title,
             reactivates: reactivates.map(|old| old.id().to_owned()),
+            nonce,
+            device: None,
         };
-        let clear = FlowClear {
+        let mut clear = FlowClear {
             app: start.app,
             session: session.id.clone(),
             session_kind: session.kind,
@@ -114,7 +143,13 @@ impl Engine {
             error: None,
             created_at: self.now(),
             expires_at: self.after(self.inner.options.flow),
+            poll_at: None,
         };
+        let by_device = sealed.oauth.grant == Oauth2Grant::Device;
+        if by_device {
+            self.ask_for_codes(&session.owner, &mut sealed, &mut clear)
+                .await?;
+        }
         let id = ids::random_id(entropy, Flow::PREFIX)?;
         let at = record::record_id::<Flow>(&session.owner, &id);
         let actor = Actor::Session(session.clone());
@@ -133,12 +168,109 @@ impl Engine {
             id: at,
             rev,
             clear,
-            sealed: None,
+            sealed: Some(sealed),
             damaged: false,
         };
+        if by_device {
+            self.follow_device(&id);
+        }
         Ok(FlowStarted {
-            flow: super::bare_view(&stored),
+            flow: self.flow_view(session, &stored).await?,
             go_url: format!("/page/go/{id}"),
+        })
+    }
+
+    /// Where a sign-in goes, as which client, and for which scopes. What was found out is written into `oauth`, which is
+    /// pinned as it then is.
+    pub(super) async fn prepare(
+        &self,
+        owner: &Owner,
+        entry: &AppEntry,
+        mut oauth: Oauth2,
+        known: &Scope,
+        config: Option<&Stored<Configuration>>,
+    ) -> Result<Prepared, ConnectError> {
+        let sealed = config.map(Stored::sealed).transpose()?;
+        let mut scopes = match sealed.and_then(|sealed| sealed.scopes.as_ref()) {
+            Some(chosen) => oauth.scopes.chosen(chosen, known),
+            None => oauth.scopes.defaults(known),
+        }
+        .map_err(|error| ConnectError::invalid("fields", error.to_string()))?;
+        let checked = entry
+            .manifest
+            .checked(known)
+            .map_err(scope::address_error)?;
+        let (endpoints, client) = match self.find_out(owner, &oauth, &checked).await? {
+            None => {
+                let endpoints = scope::endpoints(entry, &oauth, known)?;
+                let client = client::choose(&oauth, known, &endpoints, sealed)?;
+                (endpoints, client)
+            }
+            Some(found) => {
+                if scopes.is_empty() {
+                    scopes.clone_from(&found.scopes);
+                }
+                oauth.issuer_required |= found.issuer_required;
+                let client = match client::choose(&oauth, known, &found.endpoints, sealed) {
+                    Err(_) if oauth.register => {
+                        let config = config.ok_or_else(|| {
+                            ConnectError::internal(
+                                "no_configuration",
+                                "a client is registered for a configuration, and there is none",
+                            )
+                        })?;
+                        self.client_found(owner, &oauth, &found, config.id(), &scopes)
+                            .await?
+                    }
+                    chosen => chosen?,
+                };
+                (found.endpoints, client)
+            }
+        };
+        let broken = |what: &str| {
+            ConnectError::misconfigured(
+                "no_endpoint",
+                format!("this app's sign-in server names no {what}; tell the operator"),
+            )
+        };
+        match oauth.grant {
+            Oauth2Grant::AuthorizationCode if endpoints.authorize.is_none() => {
+                return Err(broken("authorization endpoint"));
+            }
+            Oauth2Grant::Device if endpoints.device.is_none() => {
+                return Err(broken("device authorization endpoint"));
+            }
+            _ => {}
+        }
+        Ok(Prepared {
+            oauth,
+            endpoints,
+            client,
+            scopes,
+        })
+    }
+
+    /// What is sent as the callback's address: ours, or the alias that the app has registered for it.
+    fn redirect_for(
+        &self,
+        oauth: &Oauth2,
+        config: &Stored<Configuration>,
+        endpoints: &Endpoints,
+        client: &ClientKeys,
+    ) -> Result<String, ConnectError> {
+        if matches!(client.whose, Whose::Registered | Whose::Document) {
+            let issuer = endpoints.issuer.as_deref().unwrap_or_default();
+            let segment = Engine::callback_of_server(config.id(), issuer);
+            return Ok(self.redirect_uri(&segment));
+        }
+        if !oauth.authorize.redirect_alias {
+            return Ok(self.redirect_uri(config.id()));
+        }
+        config.sealed()?.redirect_alias.clone().ok_or_else(|| {
+            ConnectError::misconfigured(
+                "no_redirect_alias",
+                "this app gives each callback address a name of its own; the operator has to enter it in the configuration as redirect_alias",
+            )
         })
     }
 
@@ -170,115 +302,4 @@ impl Engine {
         }
         Ok(Some(stored))
     }
-
-    /// The browser leaves for the app: a new state, a new cookie.
-    ///
-    /// # Errors
-    ///
-    /// When this session has no such flow, or it is past this point.
-    pub async fn go(&self, session: &SessionCtx, flow_id: &str) -> Result<GoOutcome, ConnectError> {
-        let stored = self.flow_of(session, flow_id).await?;
-        let open = matches!(
-            stored.clear.status,
-            FlowStatus::Started | FlowStatus::Authorizing
-        );
-        if !open || self.now() >= stored.clear.expires_at {
-            return Err(ConnectError::expired(
-                "flow_ended",
-                "this sign-in has ended or took too long; start again",
-            ));
-        }
-        let entropy = self.inner.entropy.as_ref();
-        let (state, browser) = (ids::random_secret(entropy)?, ids::random_secret(entropy)?);
-        let mut clear = stored.clear.clone();
-        let mut sealed = stored.sealed()?.clone();
-        clear.status = FlowStatus::Authorizing;
-        sealed.state = Some(ids::hash(STATE, &state));
-        sealed.browser = Some(ids::hash(BROWSER, &browser));
-        let url = authorize_url(&sealed, &ids::bearer(flow_id, &state))?;
-        self.commit(vec![record::put::<Flow>(
-            &stored.id,
-            Expect::At(stored.rev),
-            &clear,
-            Seal::Put(&sealed),
-        )?])
-        .await?;
-        self.tell("flow", stored.owner(), flow_id);
-        Ok(GoOutcome {
-            authorize_url: self.inner.egress.origins().apply(&url).into(),
-            cookie_name: cookie_name(flow_id),
-            cookie_value: CookieValue(browser),
-            max_age_seconds: self.inner.options.flow.as_secs(),
-        })
-    }
-}
-
-/// Name of the cookie that binds a flow to a browser: one per flow, so that two windows do not disturb each other.
-pub(super) fn cookie_name(flow_id: &str) -> String {
-    let tail = flow_id
-        .get(flow_id.len().saturating_sub(10)..)
-        .unwrap_or_default();
-    format!("kp_flow_{tail}")
-}
-
-/// The authorization URL. What the endpoint's own query or the manifest says never overrides the flow's own parameters,
-/// and no parameter is there twice.
-fn authorize_url(sealed: &FlowSealed, state: &str) -> Result<Url, ConnectError> {
-    let broken = || {
-        ConnectError::misconfigured(
-            "bad_authorize_url",
-            "this app's sign-in address cannot be used; tell the operator",
-        )
-    };
-    let mut url = Url::parse(&sealed.endpoints.authorize).map_err(|_| broken())?;
-    let oauth = &sealed.oauth;
-    let mut params: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    for (name, template) in &oauth.authorize_params {
-        let value = template
-            .render_optional(&authorize_scope(sealed), Slot::Raw)
-            .map_err(|_| broken())?;
-        set(&mut params, name, value.unwrap_or_default());
-    }
-    set(&mut params, "response_type", "code".to_owned());
-    set(&mut params, "client_id", sealed.client.id.clone());
-    set(&mut params, "redirect_uri", sealed.redirect_uri.clone());
-    if let Some(scope) = oauth.scopes.join(sealed.scopes.iter().map(String::as_str)) {
-        set(&mut params, &oauth.scopes.param, scope);
-    }
-    set(&mut params, "state", state.to_owned());
-    if let Some(verifier) = &sealed.verifier {
-        let verifier = PkceCodeVerifier::new(verifier.expose().to_owned());
-        // `plain` exists for the app that can do nothing else and says why in its manifest; the crate leaves it out.
-        let (challenge, method) = match oauth.pkce {
-            Pkce::Plain(_) => (verifier.secret().clone(), "plain"),
-            Pkce::S256 | Pkce::Off(_) => (
-                PkceCodeChallenge::from_code_verifier_sha256(&verifier)
-                    .as_str()
-                    .to_owned(),
-                "S256",
-            ),
-        };
-        set(&mut params, "code_challenge", challenge);
-        set(&mut params, "code_challenge_method", method.to_owned());
-    }
-    // Empty parameters are left out: several apps refuse them, none needs them.
-    params.retain(|(_, value)| !value.is_empty());
-    url.query_pairs_mut().clear().extend_pairs(params);
-    Ok(url)
-}
-
-fn set(params: &mut Vec<(String, String)>, name: &str, value: String) {
-    params.retain(|(known, _)| known != name);
-    params.push((name.to_owned(), value));
-}
-
-fn authorize_scope(sealed: &FlowSealed) -> Scope {
-    // The browser sees this URL: no credentials in it.
-    let mut scope = Scope::new();
-    scope.set("fields", scope::object(&sealed.fields));
-    if let Some(variant) = &sealed.variant {
-        scope.set("variant", variant.clone());
-    }
-    scope.set("app", serde_json::json!({ "client_id": sealed.client.id }));
-    scope
 }

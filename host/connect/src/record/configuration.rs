@@ -33,6 +33,9 @@ pub(crate) struct ConfigurationSealed {
     pub(crate) client_secret: Option<Hidden>,
     /// Origin patterns that the client's secret may go to.
     pub(crate) origins: Vec<String>,
+    /// What the app calls the callback's address, where it gives each a name of its own.
+    #[serde(default)]
+    pub(crate) redirect_alias: Option<String>,
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) methods: Option<Vec<String>>,
     pub(crate) grants: GrantsView,

@@ -96,6 +96,12 @@ pub(crate) struct ConnectionSealed {
     pub(crate) credentials: IndexMap<String, Hidden>,
     /// The OAuth grant.
     pub(crate) token: Option<Token>,
+    /// Further tokens of the same grant, by their names in the manifest.
+    #[serde(default)]
+    pub(crate) tokens: IndexMap<String, Token>,
+    /// Where its OAuth client talks to, where that was found out: pinned when the person signed in.
+    #[serde(default)]
+    pub(crate) endpoints: Option<super::Endpoints>,
     /// Declared captures of token and callback answers.
     #[serde(with = "hidden::map")]
     pub(crate) capture: IndexMap<String, Hidden>,

@@ -29,6 +29,9 @@ pub(crate) struct FlowClear {
     pub(crate) error: Option<Problem>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
+    /// When the token endpoint is asked next whether the person has typed the device's code (RFC 8628).
+    #[serde(default)]
+    pub(crate) poll_at: Option<i64>,
 }
 
 /// The whole sign-in, pinned when it starts: nothing that is edited in between changes where a code or a secret goes.
@@ -58,6 +61,28 @@ pub(crate) struct FlowSealed {
     pub(crate) variant: Option<serde_json::Value>,
     pub(crate) title: Option<String>,
     pub(crate) reactivates: Option<String>,
+    /// What an `id_token` must repeat (OpenID Connect Core, 3.1.2.1).
+    #[serde(default, with = "hidden::option")]
+    pub(crate) nonce: Option<Hidden>,
+    /// The code of a device, where there is no browser that comes back.
+    #[serde(default)]
+    pub(crate) device: Option<DeviceCode>,
+}
+
+/// The codes of a device (RFC 8628, 3.2).
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct DeviceCode {
+    /// What the host asks with.
+    #[serde(with = "hidden::text")]
+    pub(crate) code: Hidden,
+    /// What the person types.
+    pub(crate) user_code: String,
+    /// Where they type it; https.
+    pub(crate) verification_uri: String,
+    /// The same with the code in it.
+    pub(crate) complete: Option<String>,
+    /// Milliseconds between two questions.
+    pub(crate) interval: i64,
 }
 
 /// An OAuth client.
@@ -66,16 +91,58 @@ pub(crate) struct ClientKeys {
     pub(crate) id: String,
     #[serde(with = "hidden::option")]
     pub(crate) secret: Option<Hidden>,
+    /// How it proves itself, where the server that registered it has decided that.
+    #[serde(default)]
+    pub(crate) auth: Option<keyport_manifest::ClientAuth>,
+    /// Whose it is.
+    #[serde(default)]
+    pub(crate) whose: Whose,
+    /// The hosts that its secret may go to; any, where it is the owner's own.
+    #[serde(default)]
+    pub(crate) pins: Option<Vec<String>>,
+}
+
+/// Whose an OAuth client is: what its refusal means depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Whose {
+    /// The operator's: only they can mend it.
+    #[default]
+    Operator,
+    /// The owner's own, typed by the person who connects.
+    Owner,
+    /// Registered by this host for one owner at one server (RFC 7591).
+    Registered,
+    /// This host's own document (Client ID Metadata Documents).
+    Document,
 }
 
 /// Where an OAuth client talks to, rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Endpoints {
-    pub(crate) authorize: String,
-    pub(crate) token: String,
-    pub(crate) refresh: String,
+    /// Where the person is sent; none for grants without a person there.
+    pub(crate) authorize: Option<String>,
+    /// Where tokens come from; none while a callback has yet to say it.
+    pub(crate) token: Option<String>,
+    /// Where they are renewed, if elsewhere.
+    pub(crate) refresh: Option<String>,
     /// The only value that `iss` may have, where the app has an issuer.
     pub(crate) issuer: Option<String>,
     /// Where a grant is ended (RFC 7009).
     pub(crate) revoke: Option<String>,
+    /// Where a device asks for its code.
+    #[serde(default)]
+    pub(crate) device: Option<String>,
+    /// Keys that sign `id_token`s, where metadata said so.
+    #[serde(default)]
+    pub(crate) jwks: Option<String>,
+    /// What the token is for (RFC 8707), where a protected resource said so.
+    #[serde(default)]
+    pub(crate) resource: Option<String>,
+    /// Whether they were found out instead of being written down.
+    #[serde(default)]
+    pub(crate) found: bool,
+    /// Whether the server takes a client's own document in place of a registration.
+    #[serde(default)]
+    pub(crate) document: bool,
 }

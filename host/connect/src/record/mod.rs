@@ -10,6 +10,7 @@ mod due;
 mod event;
 mod flow;
 mod key;
+mod registration;
 mod session;
 
 pub(crate) use configuration::*;
@@ -18,6 +19,7 @@ pub(crate) use due::*;
 pub(crate) use event::*;
 pub(crate) use flow::*;
 pub(crate) use key::*;
+pub(crate) use registration::*;
 pub(crate) use session::*;
 
 use keyport_vault::{

@@ -3,8 +3,15 @@
 pub(crate) mod native;
 
 mod alive;
+mod callbacks;
+mod deviations;
+mod devices;
+mod discovery;
+mod grants;
+mod id_tokens;
 mod keys;
 mod oauth;
+pub(crate) mod provider;
 mod races;
 mod refresh;
 mod sessions;

@@ -1,83 +1,61 @@
-//! Requests to a token endpoint: built by the `oauth2` crate, carried by our own HTTP client in its slot.
+//! Requests to a token endpoint: parameters by the `oauth2` crate or by us, written by the manifest's rules, sent by egress.
 //!
 //! The crate builds RFC 6749 requests and reads RFC 6749 answers; real apps deviate in both. So the client in its slot
-//! rewrites a request as the manifest says (JSON body, raw Basic, further parameters and headers), sends it through
-//! egress like everything else, and hands the crate a normalised answer. What has no room there (captures, status,
-//! `Retry-After`) is kept on the side.
+//! takes only the grant's parameters from what the crate built: [`outgoing::token_request`] writes the request that is sent,
+//! the same piece of code that `keyport render` shows to authors, and the crate gets a normalised answer. What has no room
+//! there (captures, second tokens, status, `Retry-After`) is kept on the side. Grants that the crate does not know go the
+//! same way without it.
 //!
-//! Redirects are never followed: a 307 would send the client's secret on. The crate's own parse error carries the raw
-//! body, tokens included, so it is dropped here and never printed.
+//! The crate's own parse error carries the raw body, tokens included, so it is dropped here and never printed.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use indexmap::IndexMap;
-use keyport_egress::{Body, Pass, Purpose};
-use keyport_manifest::rules::TokenErrorKind;
+use http::header::CONTENT_TYPE;
+use keyport_manifest::rules::outgoing;
 use keyport_manifest::{
-    AllowedHosts, ClientAuth, HostPattern, Oauth2, PlainResponse, Scope, Slot, Template,
-    TokenAnswer, TokenBody, refresh_answer, token_answer,
+    CertificateAt, ClientAuth, Jwt, Oauth2, PlainRequest, PlainResponse, Scope, Slot, TokenAnswer,
+    refresh_answer, token_answer,
 };
 use keyport_vault::Owner;
 use oauth2::basic::BasicClient;
-use oauth2::{AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse};
+use oauth2::{AsyncHttpClient, AuthType, ClientId, HttpRequest, HttpResponse};
+use serde_json::json;
 use url::Url;
 
+pub(crate) use super::failure::TokenFailure;
 use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::record::ClientKeys;
+use crate::hidden::Hidden;
+use crate::ids;
+use crate::jose;
+use crate::record::{ClientKeys, Endpoints};
 use crate::token::gate::{Closed, Seen};
 
-/// The largest token answer: tokens are a few kilobytes.
-const MAX_ANSWER: u64 = 256 << 10;
+/// The type of a JWT that proves a client (RFC 7523, 2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Why no token came. Holds no token and no raw answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TokenFailure {
-    /// The code or the refresh token is dead: only the person can mend it.
-    #[error("the app no longer accepts this sign-in ({code})")]
-    Refused { code: String },
-    /// The operator's client or the manifest is at fault.
-    #[error("the app refuses this platform's client ({code}); tell the operator")]
-    Misconfigured { code: String },
-    /// The app is down or asks to wait. `unseen` when it cannot have seen the request.
-    #[error("the app's sign-in service cannot be reached at the moment ({code})")]
-    Down {
-        code: String,
-        unseen: bool,
-        retry_after_ms: Option<u64>,
-    },
-    /// The answer makes no sense: it may or may not have done something.
-    #[error("the app's sign-in service gave an answer that makes no sense ({code})")]
-    Unreadable { code: String },
+/// What a request is for: which declared parameters go along, and how its answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// A first token.
+    Grant,
+    /// A renewed token: captures that are missing then stay as they were.
+    Refresh,
+    /// Something else that the client must prove itself for: a device's code, a revocation.
+    Other,
 }
 
-impl TokenFailure {
-    pub(crate) fn code(&self) -> &str {
-        match self {
-            TokenFailure::Refused { code }
-            | TokenFailure::Misconfigured { code }
-            | TokenFailure::Down { code, .. }
-            | TokenFailure::Unreadable { code } => code,
-        }
-    }
-}
-
-/// One client at one token endpoint.
+/// One client at one sign-in server.
 pub(crate) struct TokenClient<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) owner: &'a Owner,
     pub(crate) oauth: &'a Oauth2,
     pub(crate) keys: &'a ClientKeys,
-    /// Further parameters, rendered by [`params`].
-    pub(crate) params: Vec<(String, String)>,
-    /// Further headers.
-    pub(crate) headers: Vec<(String, String)>,
-    /// Whether this renews a token: captures that are missing then stay as they were.
-    pub(crate) refresh: bool,
+    pub(crate) endpoints: &'a Endpoints,
+    /// What templates see; see [`token_scope`](super::exchange::token_scope).
+    pub(crate) scope: &'a Scope,
+    pub(crate) purpose: For,
 }
 
 /// What came back on the side of what the `oauth2` crate reads.
@@ -86,23 +64,16 @@ pub(crate) struct Side(Mutex<Option<Result<TokenAnswer, TokenFailure>>>);
 
 impl Side {
     fn put(&self, result: Result<TokenAnswer, TokenFailure>) {
-        *self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
 
     /// What was put, once.
     pub(crate) fn take(&self) -> Result<TokenAnswer, TokenFailure> {
         self.0
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .take()
-            .unwrap_or_else(|| {
-                Err(TokenFailure::Misconfigured {
-                    code: "no_request".into(),
-                })
-            })
+            .unwrap_or_else(|| Err(TokenFailure::misconfigured("no_request")))
     }
 }
 
@@ -141,12 +112,15 @@ impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let told = self.client.send(request).await.map(|response| Told {
-                status: response.status,
-                retry_after: response
-                    .header("retry-after")
-                    .and_then(|text| text.trim().parse().ok()),
-            });
+            let told = match grant_of(&request) {
+                Ok((url, params)) => self.client.send(&url, &params).await.map(|response| Told {
+                    status: response.status,
+                    retry_after: response
+                        .header("retry-after")
+                        .and_then(|text| text.trim().parse().ok()),
+                }),
+                Err(failure) => Err(failure),
+            };
             let confirmed = matches!(
                 told,
                 Ok(Told {
@@ -154,10 +128,7 @@ impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
                     ..
                 })
             );
-            *self
-                .sent
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(told);
+            *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
             if !confirmed {
                 return Err(NoAnswer);
             }
@@ -174,60 +145,30 @@ impl<'c> AsyncHttpClient<'c> for Revoker<'_> {
 #[error("no answer")]
 pub(crate) struct NoAnswer;
 
+/// The address and the parameters of what the crate built. How the client proves itself is not the crate's to say.
+fn grant_of(request: &HttpRequest) -> Result<(Url, Vec<(String, String)>), TokenFailure> {
+    let url = Url::parse(&request.uri().to_string())
+        .map_err(|_| TokenFailure::misconfigured("bad_token_url"))?;
+    let params = url::form_urlencoded::parse(request.body())
+        .into_owned()
+        .filter(|(name, _)| name != "client_id" && name != "client_secret")
+        .collect();
+    Ok((url, params))
+}
+
 impl TokenClient<'_> {
-    /// The `oauth2` crate's client for these keys.
+    /// The `oauth2` crate's client for these keys. It builds; proving the client is [`outgoing::token_request`]'s.
     pub(crate) fn basic(&self) -> BasicClient {
-        let client = BasicClient::new(ClientId::new(self.keys.id.clone())).set_auth_type(
-            match self.oauth.client_auth {
-                ClientAuth::Basic => AuthType::BasicAuth,
-                ClientAuth::Body
-                | ClientAuth::BasicRaw
-                | ClientAuth::None
-                | ClientAuth::PrivateKeyJwt
-                | ClientAuth::ClientSecretJwt
-                | ClientAuth::Tls => AuthType::RequestBody,
-            },
-        );
-        match &self.keys.secret {
-            Some(secret)
-                if matches!(
-                    self.oauth.client_auth,
-                    ClientAuth::Body | ClientAuth::Basic | ClientAuth::BasicRaw
-                ) =>
-            {
-                client.set_client_secret(ClientSecret::new(secret.expose().to_owned()))
-            }
-            _ => client,
-        }
+        BasicClient::new(ClientId::new(self.keys.id.clone())).set_auth_type(AuthType::RequestBody)
     }
 
     /// The HTTP client in the crate's slot for a token request.
     async fn carry(&self, request: HttpRequest, side: &Side) -> Result<HttpResponse, NoAnswer> {
-        let read = if self.refresh {
-            refresh_answer
-        } else {
-            token_answer
+        let result = match grant_of(&request) {
+            Ok((url, params)) => self.ask(&url, &params).await,
+            Err(failure) => Err(failure),
         };
-        let result = self.send(request).await.and_then(|response| {
-            read(self.oauth, &response, self.engine.now().div_euclid(1000)).map_err(|error| {
-                match error.kind {
-                    TokenErrorKind::Refused => TokenFailure::Refused { code: error.error },
-                    TokenErrorKind::Misconfigured => {
-                        TokenFailure::Misconfigured { code: error.error }
-                    }
-                    TokenErrorKind::Unreadable => TokenFailure::Unreadable { code: error.error },
-                    TokenErrorKind::Retry => TokenFailure::Down {
-                        code: error.error,
-                        unseen: false,
-                        retry_after_ms: error.retry_after_ms,
-                    },
-                }
-            })
-        });
-        let json = match &result {
-            Ok(answer) => Some(answer.to_json()),
-            Err(_) => None,
-        };
+        let json = result.as_ref().ok().map(TokenAnswer::to_json);
         side.put(result);
         let json = json.ok_or(NoAnswer)?;
         http::Response::builder()
@@ -237,88 +178,105 @@ impl TokenClient<'_> {
             .map_err(|_| NoAnswer)
     }
 
-    /// Rewrites a request as the manifest says and sends it.
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<PlainResponse, TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured {
-            code: code.to_owned(),
+    /// Asks for a token with these parameters of a grant, and reads what comes.
+    pub(crate) async fn ask(
+        &self,
+        url: &Url,
+        params: &[(String, String)],
+    ) -> Result<TokenAnswer, TokenFailure> {
+        let response = self.send(url, params).await?;
+        let read = match self.purpose {
+            For::Refresh => refresh_answer,
+            For::Grant | For::Other => token_answer,
         };
+        let now = self.engine.now().div_euclid(1000);
+        read(self.oauth, &response, now)
+            .map_err(|error| TokenFailure::from(error).seen_by(self.keys.whose))
+    }
+
+    /// Writes a request as the manifest says and sends it.
+    pub(crate) async fn send(
+        &self,
+        url: &Url,
+        params: &[(String, String)],
+    ) -> Result<PlainResponse, TokenFailure> {
         // Sign-ins that need more are refused before they begin; an app whose manifest changed since is refused here.
         if self.oauth.why_not_run().is_some() {
-            return Err(broken("not_run_here"));
+            return Err(TokenFailure::misconfigured("not_run_here"));
         }
-        let (parts, body) = request.into_parts();
-        let url = Url::parse(&parts.uri.to_string()).map_err(|_| broken("bad_token_url"))?;
-        let mut params: Vec<(String, String)> =
-            url::form_urlencoded::parse(&body).into_owned().collect();
-        for (name, value) in &self.params {
-            // Replaces rather than repeats: a parameter that is there twice means something else to every server.
-            params.retain(|(known, _)| known != name);
-            params.push((name.clone(), value.clone()));
+        self.pinned(url)?;
+        let auth = self.keys.auth.unwrap_or(self.oauth.client_auth);
+        let mut params: Vec<(&str, &str)> = params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        if let Some(resource) = &self.endpoints.resource
+            && self.purpose != For::Other
+        {
+            params.push(("resource", resource));
         }
-        let mut authorization = parts.headers.get(AUTHORIZATION).cloned();
-        if self.oauth.client_auth == ClientAuth::BasicRaw {
-            params.retain(|(name, _)| name != "client_id" && name != "client_secret");
-            let secret = self
-                .keys
-                .secret
-                .as_ref()
-                .map(crate::hidden::Hidden::expose)
-                .unwrap_or_default();
-            let basic = format!(
-                "Basic {}",
-                STANDARD.encode(format!("{}:{secret}", self.keys.id))
-            );
-            authorization = Some(basic.parse().map_err(|_| broken("bad_client"))?);
-        }
-        params.retain(|(_, value)| !value.is_empty());
-
-        let (content_type, body) = match &self.oauth.token_body {
-            TokenBody::Form => (
-                "application/x-www-form-urlencoded",
-                url::form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs(&params)
-                    .finish(),
-            ),
-            TokenBody::Json => {
-                let object: IndexMap<&str, &str> = params
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()))
-                    .collect();
-                (
-                    "application/json",
-                    serde_json::to_string(&object).map_err(|_| broken("bad_token_request"))?,
-                )
+        let assertion = match auth {
+            ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt => {
+                Some(self.assertion(auth, url)?)
             }
-            TokenBody::Query | TokenBody::Xml(_) => return Err(broken("not_run_here")),
+            _ => None,
         };
-        let mut request = http::Request::builder()
-            .method(http::Method::POST)
-            .uri(url.as_str())
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, content_type);
-        if let Some(mut value) = authorization {
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
+        if let Some(assertion) = &assertion {
+            params.push(("client_assertion_type", JWT_BEARER));
+            params.push(("client_assertion", assertion.expose()));
         }
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
+        let bad = |_| TokenFailure::misconfigured("bad_token_request");
+        let declared = match self.purpose {
+            For::Grant => Some(&self.oauth.token_params),
+            For::Refresh => Some(&self.oauth.refresh_params),
+            For::Other => None,
+        };
+        let further = match declared {
+            Some(declared) => outgoing::rendered(declared, self.scope, Slot::Raw).map_err(bad)?,
+            None => Vec::new(),
+        };
+        let mut headers =
+            outgoing::rendered(&self.oauth.token_headers, self.scope, Slot::Header).map_err(bad)?;
+        if self.purpose == For::Refresh {
+            let own = &self.oauth.refresh.headers;
+            for (name, value) in outgoing::rendered(own, self.scope, Slot::Header).map_err(bad)? {
+                headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+                headers.push((name, value));
+            }
         }
-        let request = request
-            .body(Body::from_bytes(body))
-            .map_err(|_| broken("bad_token_request"))?;
-        self.send_in_turn(&url, request).await
+        let client = (
+            self.keys.id.as_str(),
+            self.keys.secret.as_ref().map(Hidden::expose),
+        );
+        // Only token requests are written in the app's own way; what RFC 7009 and 8628 ask for is a form.
+        let (oauth, scope) = (self.written(auth), self.scope);
+        let request =
+            outgoing::token_request(&oauth, url, &params, &further, &headers, client, scope)
+                .map_err(bad)?;
+        let mut pass = self.engine.own_pass(self.owner, url)?;
+        let shown = self
+            .oauth
+            .client_certificate
+            .as_ref()
+            .is_some_and(|own| own.at != CertificateAt::Api);
+        if auth == ClientAuth::Tls || shown {
+            pass.identity = Some(self.certificate(&pass.hosts)?);
+        }
+        self.send_in_turn(url, &pass, request).await
     }
 
     /// Sends a request when it is its turn at that host. A renewal is not sent to a host that is down, as far as is known; a
     /// person who waits in front of a sign-in always gets to try.
-    async fn send_in_turn(
+    pub(crate) async fn send_in_turn(
         &self,
         url: &Url,
-        request: http::Request<Body>,
+        pass: &keyport_egress::Pass,
+        request: PlainRequest,
     ) -> Result<PlainResponse, TokenFailure> {
         let gate = &self.engine.inner.gate;
+        let renewal = self.purpose == For::Refresh;
         let turn = gate
-            .enter(url, self.refresh, self.engine.now())
+            .enter(url, renewal, self.engine.now())
             .await
             .map_err(|closed| TokenFailure::Down {
                 code: "left_alone".into(),
@@ -328,7 +286,7 @@ impl TokenClient<'_> {
                     Closed::Crowded => None,
                 },
             })?;
-        let result = self.engine.send_own(self.owner, url, request).await;
+        let result = self.engine.send_own(pass, request).await;
         let seen = match &result {
             Ok(response) if response.status >= 500 => Seen::Down,
             Ok(_) => Seen::Up,
@@ -338,116 +296,111 @@ impl TokenClient<'_> {
         turn.end(seen, self.engine.now());
         result
     }
-}
 
-/// Renders declared parameters or headers; those without a value are left out.
-pub(crate) fn params(
-    declared: &IndexMap<String, Template>,
-    scope: &Scope,
-    slot: Slot,
-) -> Result<Vec<(String, String)>, TokenFailure> {
-    let mut rendered = Vec::new();
-    for (name, template) in declared {
-        let value =
-            template
-                .render_optional(scope, slot)
-                .map_err(|_| TokenFailure::Misconfigured {
-                    code: "bad_token_request".into(),
-                })?;
-        rendered.extend(value.map(|value| (name.clone(), value)));
-    }
-    Ok(rendered)
-}
-
-impl Engine {
-    /// Sends a request of the host's own to exactly one host: a token or revocation endpoint. Redirects are an answer
-    /// like any other, and not one that is followed.
-    pub(crate) async fn send_own(
-        &self,
-        owner: &Owner,
-        url: &Url,
-        request: http::Request<Body>,
-    ) -> Result<PlainResponse, TokenFailure> {
-        let host = HostPattern::of_url(url).map_err(|_| TokenFailure::Misconfigured {
-            code: "bad_token_url".into(),
-        })?;
-        let hosts = AllowedHosts::from_iter([host]);
-        let mut pass = Pass::new(owner.as_str(), Purpose::Flow, hosts);
-        pass.limits.total = self.inner.options.token_request;
-        pass.limits.response_body = MAX_ANSWER;
-        let response = self
-            .send_plain(&pass, request, MAX_ANSWER)
-            .await
-            .map_err(|error| {
-                if error.before_sending() && !error.is_transient() {
-                    TokenFailure::Misconfigured {
-                        code: error.code().to_owned(),
-                    }
-                } else {
-                    TokenFailure::Down {
-                        code: error.code().to_owned(),
-                        unseen: error.before_sending(),
-                        retry_after_ms: None,
-                    }
-                }
-            })?;
-        if (300..400).contains(&response.status) {
-            return Err(TokenFailure::Misconfigured {
-                code: "redirect_refused".into(),
-            });
+    /// Refuses an address that this client's secret may not go to, however it was made.
+    pub(crate) fn pinned(&self, url: &Url) -> Result<(), TokenFailure> {
+        let Some(pins) = &self.keys.pins else {
+            return Ok(());
+        };
+        let pins: keyport_manifest::AllowedHosts =
+            pins.iter().filter_map(|pin| pin.parse().ok()).collect();
+        if pins.allows(url) {
+            Ok(())
+        } else {
+            Err(TokenFailure::misconfigured("client_not_for_this_host"))
         }
-        Ok(response)
     }
 
-    /// One request, its answer read whole.
-    pub(crate) async fn send_plain(
+    /// The method as this request is written.
+    fn written(&self, auth: ClientAuth) -> Oauth2 {
+        let mut oauth = self.oauth.clone();
+        oauth.client_auth = auth;
+        if self.purpose == For::Other {
+            oauth.token_method = keyport_manifest::TokenMethod::Post;
+            oauth.token_body = keyport_manifest::TokenBody::Form;
+        }
+        oauth
+    }
+
+    /// The JWT that proves the client to exactly this server.
+    ///
+    /// Its audience is the issuer where there is one, else the very address that it is sent to (R43; RFC 9700 update,
+    /// 2.1.2): a server that names somebody else's address gets nothing that is good there. An author may write another one.
+    fn assertion(&self, auth: ClientAuth, url: &Url) -> Result<Hidden, TokenFailure> {
+        let random = ids::random_secret(self.engine.inner.entropy.as_ref()).map_err(|_| {
+            TokenFailure::Down {
+                code: "no_entropy".into(),
+                unseen: true,
+                retry_after_ms: None,
+            }
+        })?;
+        let audience = match &self.endpoints.issuer {
+            Some(issuer) if self.endpoints.found => issuer.clone(),
+            _ => url.to_string(),
+        };
+        let usual = [
+            ("iss", json!(self.keys.id)),
+            ("sub", json!(self.keys.id)),
+            ("aud", json!(audience)),
+            ("jti", json!(random.as_str())),
+        ];
+        let own;
+        let jwt = match &self.oauth.client_assertion {
+            Some(declared) => declared.as_ref(),
+            None => {
+                own = usual_assertion(auth)
+                    .ok_or_else(|| TokenFailure::misconfigured("client_assertion_not_declared"))?;
+                &own
+            }
+        };
+        let now = self.engine.now().div_euclid(1000);
+        Ok(jose::mint(jwt, self.scope, &usual, now)?)
+    }
+
+    /// The client's own certificate (RFC 8705), for the hosts of this request.
+    fn certificate(
         &self,
-        pass: &Pass,
-        request: http::Request<Body>,
-        limit: u64,
-    ) -> Result<PlainResponse, keyport_egress::EgressError> {
-        let (parts, body) = self.inner.egress.send(pass, request).await?.into_parts();
-        let body = body.collect(limit).await?;
-        Ok(PlainResponse {
-            status: parts.status.as_u16(),
-            headers: parts
-                .headers
-                .iter()
-                .filter_map(|(name, value)| {
-                    Some((name.to_string(), value.to_str().ok()?.to_owned()))
-                })
-                .collect(),
-            body: body.to_vec(),
-        })
+        hosts: &keyport_manifest::AllowedHosts,
+    ) -> Result<keyport_egress::Identity, TokenFailure> {
+        let broken = |_| TokenFailure::misconfigured("bad_certificate");
+        let declared = self
+            .oauth
+            .client_certificate
+            .as_ref()
+            .ok_or_else(|| TokenFailure::misconfigured("client_certificate_not_declared"))?;
+        let render = |template: &keyport_manifest::Template| {
+            template
+                .render_secret(self.scope, Slot::Raw)
+                .map_err(broken)
+        };
+        let (certificate, key) = (
+            render(&declared.certificate)?,
+            render(&declared.private_key)?,
+        );
+        keyport_egress::Identity::from_pem(certificate.expose(), key.expose(), hosts.clone())
+            .map_err(|_| TokenFailure::misconfigured("bad_certificate"))
     }
 }
 
-impl From<TokenFailure> for ConnectError {
-    fn from(failure: TokenFailure) -> Self {
-        use keyport_manifest::Means;
-        let say = failure.to_string();
-        match failure {
-            TokenFailure::Refused { code } => ConnectError::App {
-                means: Means::NeedsReconnect,
-                code,
-                say,
+/// The assertion where the manifest says nothing: the secret signs it, or the private key that stands in its place does.
+fn usual_assertion(auth: ClientAuth) -> Option<Jwt> {
+    let alg = match auth {
+        ClientAuth::ClientSecretJwt => "HS256",
+        ClientAuth::PrivateKeyJwt => "RS256",
+        _ => return None,
+    };
+    serde_json::from_value(json!({ "alg": alg, "key": "{{ app.client_secret }}" })).ok()
+}
+
+impl From<&ConnectError> for TokenFailure {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Unavailable { code, .. } => TokenFailure::Down {
+                code: (*code).to_owned(),
+                unseen: true,
                 retry_after_ms: None,
             },
-            TokenFailure::Down { retry_after_ms, .. } => ConnectError::App {
-                means: Means::ProviderDown,
-                code: "provider_down".into(),
-                say,
-                retry_after_ms,
-            },
-            TokenFailure::Misconfigured { .. } => {
-                ConnectError::misconfigured("client_refused", say)
-            }
-            TokenFailure::Unreadable { .. } => ConnectError::App {
-                means: Means::Other,
-                code: "token_answer_unreadable".into(),
-                say,
-                retry_after_ms: None,
-            },
+            other => TokenFailure::misconfigured(other.code()),
         }
     }
 }

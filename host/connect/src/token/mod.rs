@@ -3,17 +3,28 @@
 //! | module | what lives in it |
 //! |---|---|
 //! | [`client`] | the `oauth2` crate's client with our own HTTP client in its slot |
-//! | [`exchange`] | a code for tokens |
+//! | [`send`] | one request to one host, its answer read whole |
+//! | [`failure`] | why no token came |
+//! | [`exchange`] | first tokens: for a code, an assertion, the client itself; the further exchange |
+//! | [`id_token`] | who signed in, where a manifest keeps it |
 //! | [`refresh`] | one refresh at a time, durable before it is used |
-//! | [`renew`] | what a refresh asks for |
+//! | [`renew`] | what a token is renewed with |
 //! | [`gate`] | how many token requests go to one host at once, and when it is left alone |
+//! | [`found`], [`discover`] | endpoints that are found out, under the limits of strangers' documents |
+//! | [`register`] | clients that this host registers by itself |
 //! | [`revoke`] | a grant is ended at the app |
 
 pub(crate) mod client;
+pub(crate) mod discover;
 pub(crate) mod exchange;
+mod failure;
+pub(crate) mod found;
 pub(crate) mod gate;
+pub(crate) mod id_token;
 mod refresh;
-mod renew;
+mod register;
+pub(crate) mod renew;
 mod revoke;
+mod send;
 
 pub(crate) use refresh::Need;

@@ -1,19 +1,35 @@
-//! What a renewal asks for, by the way the connection signed in. It runs under the refresh's lease and writes nothing.
+//! What a token is renewed with: its refresh token, the further exchange, or the grant asked for again.
 //!
-//! Threat: an answer that goes to another client or host than the grant was made with. So the client and its pins are
-//! looked up as they are now, and the endpoints are rendered from the connection's own values.
+//! When, and by whom, is [`super::refresh`]'s.
 
-use keyport_manifest::{Oauth2, Slot};
+use indexmap::IndexMap;
+use keyport_manifest::rules::prolonged;
+use keyport_manifest::{Oauth2, Oauth2Grant, RefreshBy, Scope};
 use keyport_vault::Owner;
-use oauth2::{RefreshToken, RequestTokenError, TokenUrl};
+use oauth2::{RefreshToken, TokenUrl};
 
-use super::client::{Carrier, Side, TokenClient, TokenFailure, params};
-use super::exchange::{Granted, token_scope};
+use super::client::{Carrier, For, Side, TokenClient, TokenFailure};
+use super::exchange::{Granted, known, or_token, taken, token_scope};
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::flow::client;
-use crate::record::{self, Connection, ConnectionClear, ConnectionSealed, Stored};
+use crate::record::{
+    ClientKeys, Connection, ConnectionClear, ConnectionSealed, Endpoints, Stored, Token,
+};
 use crate::use_::scope;
+
+/// Whether this token can be renewed without its person.
+pub(crate) fn renewable(oauth: &Oauth2, token: &Token) -> bool {
+    let unattended = matches!(
+        oauth.grant,
+        Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
+    );
+    match oauth.refresh.by {
+        RefreshBy::RefreshToken => token.refresh.is_some() || unattended,
+        RefreshBy::Exchange => oauth.exchange.is_some(),
+        RefreshBy::SignInAgain => unattended,
+    }
+}
 
 impl Engine {
     /// Whether there is a way to renew this connection's token without its person.
@@ -24,23 +40,21 @@ impl Engine {
             .is_some_and(|sealed| self.renews_with(&stored.clear, sealed))
     }
 
-    /// [`Engine::renews`], before the two parts are a record.
-    pub(crate) fn renews_with(&self, _: &ConnectionClear, sealed: &ConnectionSealed) -> bool {
-        sealed
-            .token
-            .as_ref()
-            .is_some_and(|token| token.refresh.is_some())
-    }
-
-    /// Asks for a new token in the place of the one that there is.
-    pub(crate) async fn renew(&self, stored: &Stored<Connection>) -> Result<Granted, TokenFailure> {
-        self.ask_for_refresh(stored).await
-    }
-
-    async fn ask_for_refresh(&self, stored: &Stored<Connection>) -> Result<Granted, TokenFailure> {
-        let broken = |code: &str| TokenFailure::Misconfigured {
-            code: code.to_owned(),
+    /// [`Engine::renews`], before the two parts are a record. An app that is gone is taken to be able to what its token says.
+    pub(crate) fn renews_with(&self, clear: &ConnectionClear, sealed: &ConnectionSealed) -> bool {
+        let Some(token) = &sealed.token else {
+            return false;
         };
+        let entry = self.inner.catalogue.get(&clear.app);
+        match entry.and_then(|entry| entry.oauth(&clear.method)) {
+            Ok(oauth) => renewable(oauth, token),
+            Err(_) => token.refresh.is_some(),
+        }
+    }
+
+    /// Asks the app for a younger token. Writes nothing down.
+    pub(crate) async fn renew(&self, stored: &Stored<Connection>) -> Result<Granted, TokenFailure> {
+        let broken = TokenFailure::misconfigured;
         let entry = self
             .inner
             .catalogue
@@ -50,82 +64,123 @@ impl Engine {
             .oauth(&stored.clear.method)
             .map_err(|_| broken("method_gone"))?;
         let sealed = stored.sealed().map_err(|_| broken("no_credentials"))?;
-        let (keys, endpoints, known) = self
+        let (keys, endpoints, seen) = self
             .client_of(stored.owner(), &stored.clear, sealed, oauth)
             .await?;
-        let refresh = sealed
-            .token
-            .as_ref()
-            .and_then(|token| token.refresh.as_ref())
-            .ok_or_else(|| broken("no_refresh_token"))?;
-        let mut headers = params(&oauth.token_headers, &known, Slot::Header)?;
-        for (name, value) in params(&oauth.refresh.headers, &known, Slot::Header)? {
-            // Replaces rather than repeats: a header that is there twice means something else to every server.
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-            headers.push((name, value));
-        }
+        let token = sealed.token.as_ref().ok_or_else(|| broken("no_token"))?;
+        let generation = token.generation.saturating_add(1);
         let client = TokenClient {
             engine: self,
             owner: stored.owner(),
             oauth,
             keys: &keys,
-            params: params(&oauth.refresh_params, &known, Slot::Raw)?,
-            headers,
-            refresh: true,
+            endpoints: &endpoints,
+            scope: &seen,
+            purpose: For::Refresh,
         };
-        let token_url = TokenUrl::new(endpoints.refresh).map_err(|_| broken("bad_token_url"))?;
-        let basic = client.basic().set_token_uri(token_url);
-        let token = RefreshToken::new(refresh.expose().to_owned());
-        let request = basic.exchange_refresh_token(&token);
-        let side = Side::default();
-        let http = Carrier {
-            client: &client,
-            side: &side,
+        let again = || TokenClient {
+            purpose: For::Grant,
+            ..client
         };
-        let read = request
-            .request_async(&http)
-            .await
-            .map_err(|error: RequestTokenError<_, _>| drop(error));
-        let answer = side.take()?;
-        read.map_err(|()| TokenFailure::Unreadable {
-            code: "token_answer".into(),
-        })?;
-        let generation = sealed.token.as_ref().map_or(0, |token| token.generation);
-        Ok(Granted::from_answer(
-            answer,
-            self.now(),
-            generation.saturating_add(1),
-        ))
+        match (oauth.refresh.by, &token.refresh) {
+            (RefreshBy::Exchange, _) => {
+                let exchange = oauth
+                    .exchange
+                    .as_ref()
+                    .ok_or_else(|| broken("exchange_not_declared"))?;
+                self.exchange_further(&client, exchange, token).await
+            }
+            // No new token comes: the old one lives on.
+            (RefreshBy::RefreshToken, Some(refresh)) if oauth.refresh.prolongs.is_some() => {
+                let url = known(or_token(&endpoints), "bad_token_url")?;
+                let params = [
+                    ("grant_type".to_owned(), "refresh_token".to_owned()),
+                    ("refresh_token".to_owned(), refresh.expose().to_owned()),
+                ];
+                let response = client.send(&url, &params).await?;
+                let prolongs = oauth.refresh.prolongs.as_ref();
+                let prolongs = prolongs.ok_or_else(|| broken("prolongs_not_declared"))?;
+                let seconds = prolonged(oauth, prolongs, &response)
+                    .map_err(|error| TokenFailure::from(error).seen_by(keys.whose))?;
+                let now = self.now();
+                let lives = i64::try_from(seconds).unwrap_or(i64::MAX);
+                Ok(Granted {
+                    token: Token {
+                        expires_at: Some(now.saturating_add(lives.saturating_mul(1000))),
+                        obtained_at: now,
+                        generation,
+                        ..token.clone()
+                    },
+                    tokens: IndexMap::new(),
+                    scopes: None,
+                    capture: IndexMap::new(),
+                })
+            }
+            (RefreshBy::RefreshToken, Some(refresh)) => {
+                let url = known(or_token(&endpoints), "bad_token_url")?;
+                let basic = client.basic().set_token_uri(TokenUrl::from_url(url));
+                let refresh = RefreshToken::new(refresh.expose().to_owned());
+                let request = basic.exchange_refresh_token(&refresh);
+                let side = Side::default();
+                let http = Carrier {
+                    client: &client,
+                    side: &side,
+                };
+                let read = request.request_async(&http).await;
+                let answer = taken(&side, read)?;
+                self.granted(&client, answer, generation, None).await
+            }
+            (RefreshBy::RefreshToken | RefreshBy::SignInAgain, _) => {
+                let scopes = self.asked_for(&stored.clear, oauth, &seen).await?;
+                self.ask_unattended(&again(), &scopes, generation).await
+            }
+        }
     }
 
-    /// The OAuth client and endpoints of a connection as they are now. The pins hold here as they did at the start.
+    /// The scopes that a sign-in of this connection asks for now.
+    async fn asked_for(
+        &self,
+        clear: &ConnectionClear,
+        oauth: &Oauth2,
+        seen: &Scope,
+    ) -> Result<Vec<String>, TokenFailure> {
+        let config = self
+            .configuration_for(&clear.app, clear.config.as_deref())
+            .await
+            .map_err(|error| TokenFailure::from(&error))?;
+        let own = config
+            .as_ref()
+            .and_then(|config| config.sealed.as_ref())
+            .and_then(|sealed| sealed.scopes.clone());
+        match own {
+            Some(chosen) => oauth.scopes.chosen(&chosen, seen),
+            None => oauth.scopes.defaults(seen),
+        }
+        .map_err(|_| TokenFailure::misconfigured("bad_scope"))
+    }
+
+    /// The OAuth client and endpoints of a connection as they are now. The pins hold here as they did at the start; what
+    /// was found out then stays as it was.
     pub(crate) async fn client_of(
         &self,
         owner: &Owner,
         clear: &ConnectionClear,
         sealed: &ConnectionSealed,
         oauth: &Oauth2,
-    ) -> Result<
-        (
-            record::ClientKeys,
-            record::Endpoints,
-            keyport_manifest::Scope,
-        ),
-        TokenFailure,
-    > {
-        let broken = |code: &str| TokenFailure::Misconfigured {
-            code: code.to_owned(),
-        };
+    ) -> Result<(ClientKeys, Endpoints, Scope), TokenFailure> {
+        let broken = TokenFailure::misconfigured;
         let entry = self
             .inner
             .catalogue
             .get(&clear.app)
             .map_err(|_| broken("app_gone"))?;
-        let known = entry
+        let seen = entry
             .manifest
             .with_variant(&scope::of_connection(sealed, clear.account.as_ref()));
-        let endpoints =
-            scope::endpoints(entry, oauth, &known).map_err(|_| broken("bad_token_url"))?;
+        let endpoints = match &sealed.endpoints {
+            Some(pinned) => pinned.clone(),
+            None => scope::endpoints(entry, oauth, &seen).map_err(|_| broken("bad_token_url"))?,
+        };
         let config = self
             .configuration_for(&clear.app, clear.config.as_deref())
             .await
@@ -137,16 +192,32 @@ impl Engine {
                     retry_after_ms: None,
                 },
             })?;
+        let config_id = config.as_ref().map(|config| config.id().to_owned());
         let config = config
             .as_ref()
             .map(Stored::sealed)
             .transpose()
             .map_err(|_| broken("configuration_damaged"))?;
-        let keys = client::choose(oauth, &known, &endpoints, config).map_err(|error| {
-            tracing::warn!(%owner, app = clear.app, code = error.code(), "no OAuth client for this connection");
-            broken("client_not_for_this_host")
-        })?;
-        let known = token_scope(known, &keys);
-        Ok((keys, endpoints, known))
+        let chosen = match client::choose(oauth, &seen, &endpoints, config) {
+            // What was registered for the sign-in, and nothing else: a new registration could not refresh this grant.
+            Err(_) if endpoints.found && oauth.register => match config_id {
+                Some(config) => self
+                    .registered(owner, &endpoints, &config)
+                    .await
+                    .map_err(|error| TokenFailure::from(&error))?
+                    .ok_or_else(|| TokenFailure::Refused {
+                        code: "registration_gone".into(),
+                    }),
+                None => Err(broken("configuration_gone")),
+            },
+            Err(error) => {
+                tracing::warn!(%owner, app = clear.app, code = error.code(), "no OAuth client for this connection");
+                Err(broken("client_not_for_this_host"))
+            }
+            Ok(keys) => Ok(keys),
+        };
+        let keys = chosen?;
+        let seen = token_scope(seen, &keys, self.now());
+        Ok((keys, endpoints, seen))
     }
 }

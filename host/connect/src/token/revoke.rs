@@ -11,7 +11,7 @@ use keyport_vault::Owner;
 use oauth2::{AccessToken, RefreshToken, RevocationUrl, StandardRevocableToken};
 use url::Url;
 
-use super::client::{Revoker, TokenClient, TokenFailure};
+use super::client::{For, Revoker, TokenClient, TokenFailure};
 use crate::engine::Engine;
 use crate::hidden::Hidden;
 use crate::record::{Connection, ConnectionClear, ConnectionSealed, Stored};
@@ -43,7 +43,16 @@ impl Engine {
                 format!("the key was deleted here; to end it for good, delete it at {name} too"),
             );
         };
+        let found = sealed
+            .endpoints
+            .as_ref()
+            .is_some_and(|endpoints| endpoints.revoke.is_some());
         let done = match &oauth.revoke {
+            // A server that was found out may say itself how a grant is ended.
+            None | Some(Revoke::None { .. }) if found => {
+                self.revoke_tokens(stored.owner(), &stored.clear, sealed, oauth)
+                    .await
+            }
             None | Some(Revoke::None { .. }) => {
                 return (
                     Revoked::NotSupported,
@@ -84,7 +93,16 @@ impl Engine {
         let Some(token) = &sealed.token else {
             return Ok(());
         };
-        let (keys, endpoints, _) = self.client_of(owner, clear, sealed, oauth).await?;
+        let (keys, endpoints, seen) = self.client_of(owner, clear, sealed, oauth).await?;
+        let client = TokenClient {
+            engine: self,
+            owner,
+            oauth,
+            keys: &keys,
+            endpoints: &endpoints,
+            scope: &seen,
+            purpose: For::Other,
+        };
         // The refresh token first: it is the grant. The access token after it whatever became of that: one of the two that
         // ends is better than none.
         let mut grant = None;
@@ -92,17 +110,12 @@ impl Engine {
             let make = || {
                 StandardRevocableToken::RefreshToken(RefreshToken::new(refresh.expose().to_owned()))
             };
-            grant = Some(
-                self.revoke_patiently(owner, oauth, &keys, &endpoints, make)
-                    .await,
-            );
+            grant = Some(self.revoke_patiently(&client, make).await);
         }
         let make = || {
             StandardRevocableToken::AccessToken(AccessToken::new(token.access.expose().to_owned()))
         };
-        let access = self
-            .revoke_patiently(owner, oauth, &keys, &endpoints, make)
-            .await;
+        let access = self.revoke_patiently(&client, make).await;
         match (grant, access) {
             (Some(Err(failure)), _) => Err(failure),
             // With the grant its access tokens end (RFC 7009, 2.1); some servers end nothing else (2.2.1).
@@ -114,13 +127,10 @@ impl Engine {
     /// One revocation; once more where the app asks to wait for a moment (RFC 7009, 2.2.1).
     async fn revoke_patiently(
         &self,
-        owner: &Owner,
-        oauth: &Oauth2,
-        keys: &crate::record::ClientKeys,
-        endpoints: &crate::record::Endpoints,
+        client: &TokenClient<'_>,
         make: impl Fn() -> StandardRevocableToken + Send,
     ) -> Result<(), TokenFailure> {
-        let first = self.revoke_one(owner, oauth, keys, endpoints, make()).await;
+        let first = self.revoke_one(client, make()).await;
         let Err(TokenFailure::Down {
             retry_after_ms: Some(wait),
             unseen: false,
@@ -133,36 +143,22 @@ impl Engine {
             return first;
         }
         tokio::time::sleep(Duration::from_millis(wait)).await;
-        self.revoke_one(owner, oauth, keys, endpoints, make()).await
+        self.revoke_one(client, make()).await
     }
 
     async fn revoke_one(
         &self,
-        owner: &Owner,
-        oauth: &Oauth2,
-        keys: &crate::record::ClientKeys,
-        endpoints: &crate::record::Endpoints,
+        client: &TokenClient<'_>,
         token: StandardRevocableToken,
     ) -> Result<(), TokenFailure> {
-        let broken = || TokenFailure::Misconfigured {
-            code: "bad_revocation_url".into(),
-        };
-        let url = endpoints.revoke.clone().ok_or_else(broken)?;
-        let client = TokenClient {
-            engine: self,
-            owner,
-            oauth,
-            keys,
-            params: Vec::new(),
-            headers: Vec::new(),
-            refresh: false,
-        };
+        let broken = || TokenFailure::misconfigured("bad_revocation_url");
+        let url = client.endpoints.revoke.clone().ok_or_else(broken)?;
         let basic = client
             .basic()
             .set_revocation_url(RevocationUrl::new(url).map_err(|_| broken())?);
         let request = basic.revoke_token(token).map_err(|_| broken())?;
         let http = Revoker {
-            client: &client,
+            client,
             sent: std::sync::Mutex::new(None),
         };
         let confirmed = request.request_async(&http).await.is_ok();
@@ -238,6 +234,7 @@ impl Engine {
             let endpoints = client.map(|(_, endpoints, _)| endpoints)?;
             let known_host = [&endpoints.token, &endpoints.authorize]
                 .into_iter()
+                .flatten()
                 .filter_map(|known| Url::parse(known).ok())
                 .any(|known| known.origin() == url.origin());
             if !known_host {

@@ -4,8 +4,10 @@
 //! manifest that grows a host does not widen connections that exist. The credential is rendered here and handed to
 //! egress, which attaches it; neither a component nor a proxied request ever holds it.
 
-use keyport_egress::{Credential, Injection, Methods, Pass, Place, Purpose, Secret};
-use keyport_manifest::{AllowedHosts, CredentialRef, HostPattern, ResolvedApi, Scope, Slot};
+use keyport_egress::{Credential, Identity, Injection, Methods, Pass, Place, Purpose, Secret};
+use keyport_manifest::{
+    AllowedHosts, CertificateAt, CredentialRef, HostPattern, ResolvedApi, Scope, Slot,
+};
 use keyport_vault::Owner;
 
 use super::scope;
@@ -41,7 +43,9 @@ impl PassParts<'_> {
             ));
         }
         let mut pass = Pass::new(self.owner.as_str(), purpose, hosts);
-        pass.credential = Some(self.credential(&api, &scope)?);
+        pass.credential = Some(self.credential(&api, &scope, &CredentialRef::Main)?);
+        pass.further = self.further(&api, &scope)?;
+        pass.identity = self.certificate(&api, &scope)?;
         pass.reserved_headers = self.entry.manifest.reserved_headers(self.method);
         pass.fixed_headers = api.headers;
         pass.fixed_query = api.query;
@@ -73,13 +77,71 @@ impl PassParts<'_> {
             .collect()
     }
 
-    fn credential(&self, api: &ResolvedApi, scope: &Scope) -> Result<Credential, ConnectError> {
+    /// The certificate that an OAuth client shows at the API too.
+    fn certificate(
+        &self,
+        api: &ResolvedApi,
+        scope: &Scope,
+    ) -> Result<Option<Identity>, ConnectError> {
+        let oauth = self.entry.oauth(self.method).ok();
+        let Some(own) = oauth
+            .and_then(|oauth| oauth.client_certificate.as_ref())
+            .filter(|own| own.at != CertificateAt::Token)
+        else {
+            return Ok(None);
+        };
+        let bad = || {
+            ConnectError::invalid(
+                "credentials",
+                "the client certificate cannot be used; enter it and its key again, both in PEM",
+            )
+        };
+        let render = |template: &keyport_manifest::Template| {
+            template.render_secret(scope, Slot::Raw).map_err(|_| bad())
+        };
+        let (certificate, key) = (render(&own.certificate)?, render(&own.private_key)?);
+        let audience = api.audience(&CredentialRef::Main);
+        Identity::from_pem(certificate.expose(), key.expose(), audience)
+            .map(Some)
+            .map_err(|_| bad())
+    }
+
+    /// The named credentials of the method, each for its own hosts: an app's second token.
+    fn further(&self, api: &ResolvedApi, scope: &Scope) -> Result<Vec<Credential>, ConnectError> {
+        let mut names: Vec<CredentialRef> = Vec::new();
+        for inject in self.entry.method(self.method)?.injections() {
+            let named = matches!(inject.credential, CredentialRef::Named(_));
+            if named && !names.contains(&inject.credential) {
+                names.push(inject.credential);
+            }
+        }
+        // One that this connection lacks (the person agreed to the first token alone) is left out of its calls.
+        let there = |name: &&CredentialRef| {
+            let second = self.entry.oauth(self.method).ok().and_then(|oauth| {
+                let mut also = oauth.response.also.iter();
+                also.find_map(|(id, second)| (second.credential == **name).then_some(id))
+            });
+            second.is_none_or(|id| self.sealed.tokens.contains_key(id))
+        };
+        names
+            .iter()
+            .filter(there)
+            .map(|name| self.credential(api, scope, name))
+            .collect()
+    }
+
+    fn credential(
+        &self,
+        api: &ResolvedApi,
+        scope: &Scope,
+        which: &CredentialRef,
+    ) -> Result<Credential, ConnectError> {
         let auth = self.entry.method(self.method)?;
         let mut parts = Vec::new();
         for inject in auth
             .injections()
             .into_iter()
-            .filter(|inject| inject.credential == CredentialRef::Main)
+            .filter(|inject| inject.credential == *which)
         {
             let (place, slot) = match inject.place {
                 keyport_manifest::Place::Header => (Place::Header, Slot::Header),
@@ -105,13 +167,26 @@ impl PassParts<'_> {
             });
         }
         Ok(Credential {
-            audience: api.audience(&CredentialRef::Main),
+            audience: api.audience(which),
             parts,
-            scrub: self.secrets(),
+            scrub: match which {
+                CredentialRef::Main => self.secrets(),
+                _ => self.second_secrets(),
+            },
         })
     }
 
-    /// Every secret value, for scrubbing what comes back.
+    /// The second tokens, for scrubbing what comes back.
+    fn second_secrets(&self) -> Vec<Secret> {
+        let tokens = self.sealed.tokens.values();
+        let parts = tokens.flat_map(|token| [Some(&token.access), token.refresh.as_ref()]);
+        parts
+            .flatten()
+            .map(|token| Secret::new(token.expose()))
+            .collect()
+    }
+
+    /// Every secret value but the second tokens, for scrubbing what comes back.
     fn secrets(&self) -> Vec<Secret> {
         let manifest = &self.entry.manifest;
         let own = manifest

@@ -23,6 +23,13 @@ pub(crate) fn of_connection(sealed: &ConnectionSealed, account: Option<&AccountV
             scope.set_value("token", "refresh_token", json!(refresh.expose()));
         }
     }
+    for (name, token) in &sealed.tokens {
+        let mut values = json!({ "access_token": token.access.expose() });
+        if let (Some(refresh), Some(values)) = (&token.refresh, values.as_object_mut()) {
+            values.insert("refresh_token".into(), json!(refresh.expose()));
+        }
+        scope.set_value("tokens", name, values);
+    }
     if let Some(account) = account {
         scope.set(
             "account",
@@ -62,7 +69,8 @@ pub(crate) fn api(
         .map_err(address_error)
 }
 
-/// Where a sign-in talks to.
+/// Where a sign-in talks to, as far as that is written down and known: what a callback or an answer has yet to say is
+/// missing, and [`completed`] fills it in.
 pub(crate) fn endpoints(
     entry: &AppEntry,
     oauth: &Oauth2,
@@ -70,17 +78,40 @@ pub(crate) fn endpoints(
 ) -> Result<Endpoints, ConnectError> {
     // The app's fields are checked by the manifest before they make an address; the method's own were when they came in.
     let scope = &entry.manifest.checked(scope).map_err(address_error)?;
-    let made = oauth.endpoints(scope).map_err(address_error)?;
+    let made = oauth.declared_endpoints(scope).map_err(address_error)?;
+    let text = |url: Option<url::Url>| url.map(String::from);
     Ok(Endpoints {
-        authorize: made.authorize.into(),
-        token: made.token.into(),
-        refresh: made.refresh.into(),
+        authorize: text(made.authorize),
+        token: text(made.token),
+        refresh: text(made.refresh),
         issuer: made.issuer,
-        revoke: made.revoke.map(Into::into),
+        revoke: text(made.revoke),
+        device: text(made.device),
+        jwks: None,
+        resource: None,
+        found: false,
+        document: false,
     })
 }
 
-fn address_error(error: ResolveError) -> ConnectError {
+/// The endpoints of a flow once its callback is known. What was pinned stays; what was missing is made of the pinned
+/// templates and the captures, which were held to their declared form when they came in.
+pub(crate) fn completed(
+    oauth: &Oauth2,
+    pinned: &Endpoints,
+    scope: &Scope,
+) -> Result<Endpoints, ResolveError> {
+    let mut endpoints = pinned.clone();
+    if pinned.found || pinned.token.is_some() {
+        return Ok(endpoints);
+    }
+    let made = oauth.declared_endpoints(scope)?;
+    endpoints.token = made.token.map(String::from);
+    endpoints.refresh = made.refresh.map(String::from);
+    Ok(endpoints)
+}
+
+pub(crate) fn address_error(error: ResolveError) -> ConnectError {
     match error {
         ResolveError::Field(error) => ConnectError::invalid("fields", error.to_string()),
         other => ConnectError::invalid(

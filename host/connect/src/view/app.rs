@@ -239,6 +239,9 @@ pub struct NewConfiguration {
     /// manifest's endpoints. Endpoints whose host a person types are only ever allowed by being listed here.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// What the app calls this configuration's redirect URI, where it gives each a name of its own (eBay's RuName).
+    #[serde(default)]
+    pub redirect_alias: Option<String>,
     /// Asked for instead of the manifest's default scopes.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
@@ -269,6 +272,9 @@ pub struct ConfigurationPatch {
     /// The new list of origins.
     #[serde(default)]
     pub origins: Option<Vec<String>>,
+    /// The new alias of the redirect URI.
+    #[serde(default)]
+    pub redirect_alias: Option<String>,
     /// The new list of scopes.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
@@ -310,6 +316,9 @@ pub struct ConfigurationView {
     pub has_client_secret: bool,
     /// Origins that the client's secret may be sent to.
     pub origins: Vec<String>,
+    /// What the app calls the redirect URI, where it gives each a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_alias: Option<String>,
     /// Scopes asked for, when they are not the manifest's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,

@@ -202,7 +202,7 @@ impl std::fmt::Debug for Completion {
 pub struct FlowStarted {
     /// The flow.
     pub flow: FlowView,
-    /// Path on this host that sends the browser to the app.
+    /// Path on this host that sends the browser to the app, or to where the code of `flow.device` is typed.
     pub go_url: String,
 }
 

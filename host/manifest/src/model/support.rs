@@ -5,11 +5,7 @@
 //! begin it. Nothing declared is silently ignored. Every struct is taken apart without `..`, so a new key does not compile
 //! until somebody has decided whether it runs.
 
-use super::{
-    ApiKey, AuthMethod, AuthorizeRules, Basic, Bearer, CallbackRules, ClientAuth, Inject, Manifest,
-    Oauth2, Oauth2Grant, ParamRules, Place, Refresh, RefreshBy, Scopes, TokenBody, TokenMethod,
-    TokenResponse, is_default,
-};
+use super::{ApiKey, AuthMethod, Basic, Bearer, Inject, Manifest, Oauth2, Place};
 
 /// Something that is declared and that this version of Keyport does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,216 +174,48 @@ impl Oauth2 {
         self.not_yet().first().map(NotYet::sentence)
     }
 
-    /// What of it does not run yet; paths are seen from the method.
+    /// What of it does not run yet; paths are seen from the method. Everything that the language says of OAuth 2.0 runs, but
+    /// for some places of its credential.
     #[must_use]
     pub fn not_yet(&self) -> Vec<NotYet> {
         let Self {
             label: _,
             help: _,
             fields: _,
-            grant,
+            grant: _,
             authorize_url: _,
             token_url: _,
             device_url: _,
             assertion: _,
-            discover,
-            register,
+            discover: _,
+            register: _,
             refresh_url: _,
             issuer: _,
             issuer_required: _,
-            scopes,
+            scopes: _,
             pkce: _,
-            client_auth,
+            client_auth: _,
             client_assertion: _,
-            client_certificate,
+            client_certificate: _,
             client: _,
             authorize_params: _,
             token_params: _,
             refresh_params: _,
             token_headers: _,
-            token_method,
-            token_body,
-            params,
-            authorize,
-            callback,
-            response,
+            token_method: _,
+            token_body: _,
+            params: _,
+            authorize: _,
+            callback: _,
+            response: _,
             capture: _,
-            exchange,
-            refresh,
+            exchange: _,
+            refresh: _,
             revoke: _,
             inject,
             base_url: _,
             test: _,
         } = self;
-        let mut all = Vec::new();
-        let mut no = |path: &str, what: &str| all.push(NotYet::new(path, what));
-        match grant {
-            Oauth2Grant::AuthorizationCode => {}
-            Oauth2Grant::ClientCredentials => no("grant", "the grant `client_credentials`"),
-            Oauth2Grant::Device => no("grant", "the grant `device`"),
-            Oauth2Grant::JwtBearer => no("grant", "the grant `jwt_bearer`"),
-        }
-        if discover.is_some() {
-            no("discover", "finding out endpoints (`discover`)");
-        }
-        if *register {
-            no("register", "registering a client (`register`)");
-        }
-        let Scopes {
-            default: _,
-            optional: _,
-            separator: _,
-            param: _,
-            extra,
-        } = scopes;
-        if !extra.is_empty() {
-            no(
-                "scopes.extra",
-                "a second parameter of scopes (`scopes.extra`)",
-            );
-        }
-        match client_auth {
-            ClientAuth::Body | ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::None => {}
-            ClientAuth::PrivateKeyJwt => {
-                no("client_auth", "the client authentication `private_key_jwt`");
-            }
-            ClientAuth::ClientSecretJwt => {
-                no(
-                    "client_auth",
-                    "the client authentication `client_secret_jwt`",
-                );
-            }
-            ClientAuth::Tls => no("client_auth", "the client authentication `tls`"),
-        }
-        if client_certificate.is_some() {
-            no(
-                "client_certificate",
-                "a certificate beside the client (`client_certificate`)",
-            );
-        }
-        match token_method {
-            TokenMethod::Post => {}
-            TokenMethod::Get => no("token_method", "a token request by GET (`token_method`)"),
-        }
-        match token_body {
-            TokenBody::Form | TokenBody::Json => {}
-            TokenBody::Query => no(
-                "token_body",
-                "a token request in the URL (`token_body: query`)",
-            ),
-            TokenBody::Xml(_) => no("token_body", "a token request in XML (`token_body`)"),
-        }
-        let ParamRules {
-            rename,
-            drop,
-            values,
-        } = params;
-        if !values.is_empty() {
-            no(
-                "params.values",
-                "other words for OAuth parameters (`params.values`)",
-            );
-        }
-        if !rename.is_empty() {
-            no(
-                "params.rename",
-                "renaming OAuth parameters (`params.rename`)",
-            );
-        }
-        if !drop.is_empty() {
-            no(
-                "params.drop",
-                "leaving out OAuth parameters (`params.drop`)",
-            );
-        }
-        if !is_default::<AuthorizeRules>(authorize) {
-            no(
-                "authorize",
-                "a particular way to write the authorization URL (`authorize`)",
-            );
-        }
-        callback_rules(callback, &mut no);
-        let TokenResponse {
-            decode: _,
-            ok: _,
-            root: _,
-            fields: _,
-            expiry: _,
-            default_ttl: _,
-            token_types: _,
-            error: _,
-            error_description: _,
-            also,
-        } = response;
-        if !also.is_empty() {
-            no(
-                "response.also",
-                "a second token of the same answer (`response.also`)",
-            );
-        }
-        if exchange.is_some() {
-            no("exchange", "a further exchange of the token (`exchange`)");
-        }
-        let Refresh {
-            rotates: _,
-            early: _,
-            refused: _,
-            headers: _,
-            by,
-            prolongs,
-        } = refresh;
-        if prolongs.is_some() {
-            no(
-                "refresh.prolongs",
-                "a refresh without tokens (`refresh.prolongs`)",
-            );
-        }
-        match by {
-            RefreshBy::RefreshToken => {}
-            RefreshBy::Exchange => no("refresh.by", "a refresh by `exchange`"),
-            RefreshBy::SignInAgain => no("refresh.by", "a refresh by `sign_in_again`"),
-        }
-        all.extend(injections(inject));
-        all
-    }
-}
-
-fn callback_rules(callback: &CallbackRules, no: &mut impl FnMut(&str, &str)) {
-    let CallbackRules {
-        code,
-        state,
-        max_state,
-        without_state,
-        verify,
-    } = callback;
-    if code.as_deref().is_some_and(|name| name != "code") {
-        no(
-            "callback.code",
-            "a code under another name (`callback.code`)",
-        );
-    }
-    if state.as_deref().is_some_and(|name| name != "state") {
-        no(
-            "callback.state",
-            "a state under another name (`callback.state`)",
-        );
-    }
-    if max_state.is_some() {
-        no(
-            "callback.max_state",
-            "a state of limited length (`callback.max_state`)",
-        );
-    }
-    if without_state.is_some() {
-        no(
-            "callback.without_state",
-            "a callback without a state (`callback.without_state`)",
-        );
-    }
-    if verify.is_some() {
-        no(
-            "callback.verify",
-            "checking the callback's signature (`callback.verify`)",
-        );
+        injections(inject)
     }
 }

@@ -61,7 +61,7 @@ fn endpoints_follow_the_same_field() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        endpoints.authorize.as_str(),
+        endpoints.authorize.as_ref().unwrap().as_str(),
         "https://acme.zendesk.com/oauth/authorizations/new"
     );
     assert_eq!(endpoints.token, endpoints.refresh);

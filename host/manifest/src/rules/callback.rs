@@ -132,6 +132,36 @@ pub fn returned(
     })
 }
 
+/// Whether a signature over the query as it was sent is right ([`SignedPart::Query`]); `None` for every other kind. `raw` is
+/// the callback's query, without its question mark.
+#[must_use]
+pub fn query_signed(rule: &CallbackVerify, raw: &str, scope: &Scope) -> Option<bool> {
+    let CallbackVerify::HmacSha256 {
+        key,
+        param,
+        over: SignedPart::Query,
+        encoding,
+    } = rule
+    else {
+        return None;
+    };
+    let key = key.render(scope, Slot::Raw).unwrap_or_default();
+    let named = |piece: &str| {
+        let mut pairs = url::form_urlencoded::parse(piece.as_bytes());
+        pairs.next().is_some_and(|(name, _)| name == param.as_str())
+    };
+    let mut given = raw.split('&').filter(|piece| named(piece));
+    let (Some(piece), None, false) = (given.next(), given.next(), key.is_empty()) else {
+        return Some(false);
+    };
+    let mut pairs = url::form_urlencoded::parse(piece.as_bytes());
+    let signature = pairs.next().map(|(_, value)| value.into_owned())?;
+    let rest: Vec<&str> = raw.split('&').filter(|piece| !named(piece)).collect();
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
+    mac.update(rest.join("&").as_bytes());
+    Some(read(*encoding, &signature).is_some_and(|bytes| mac.verify_slice(&bytes).is_ok()))
+}
+
 /// Whether the declared signature is right. One that is there twice, or a key without a value, is not.
 fn signed(rule: &CallbackVerify, params: &[(String, String)], scope: &Scope) -> Option<bool> {
     // Parameters as they were sent are gone once they are decoded.

@@ -31,7 +31,7 @@ mod session;
 mod token;
 mod verdict;
 
-pub use callback::{CallbackError, Returned, returned};
+pub use callback::{CallbackError, Returned, query_signed, returned};
 pub use discovery::{Captures, Discovered, DiscoveryChoice, discovered};
 pub use expiry::{Lifetime, lifetime};
 pub use oauth1::{Oauth1Token, oauth1_answer, temporary_credentials};

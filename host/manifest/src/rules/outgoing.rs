@@ -25,6 +25,8 @@ pub struct Authorizing<'a> {
     pub state: &'a str,
     /// The PKCE challenge, unless the manifest turns PKCE off.
     pub challenge: &'a str,
+    /// What the flow adds by itself: `nonce` (OpenID Connect), `resource` (RFC 8707).
+    pub own: &'a [(&'a str, &'a str)],
 }
 
 /// The authorization URL. What the endpoint's own query or the manifest says never overrides the flow's own parameters, and
@@ -65,6 +67,9 @@ pub fn authorize_url(
     if let Some(method) = method {
         set(&mut params, "code_challenge", flow.challenge.to_owned());
         set(&mut params, "code_challenge_method", method.to_owned());
+    }
+    for (name, value) in flow.own {
+        set(&mut params, name, (*value).to_owned());
     }
     let rules = &oauth.authorize;
     params = renamed(params, &oauth.params);
@@ -157,7 +162,8 @@ pub fn token_request(
     let in_url = oauth.token_method == TokenMethod::Get || oauth.token_body == TokenBody::Query;
     let mut url = endpoint.clone();
     let body = if in_url {
-        let own = url.query_pairs().into_owned().collect::<Vec<_>>();
+        let mut own = url.query_pairs().into_owned().collect::<Vec<_>>();
+        own.retain(|(name, _)| !all.iter().any(|(other, _)| other == name));
         url.query_pairs_mut()
             .clear()
             .extend_pairs(own)
@@ -173,7 +179,7 @@ pub fn token_request(
                     serde_json::Value::Object(tree).to_string(),
                 )
             }
-            TokenBody::Xml(template) => ("application/xml", template.render(scope, Slot::Raw)?),
+            TokenBody::Xml(template) => ("application/xml", template.render(scope, Slot::Xml)?),
             TokenBody::Form | TokenBody::Query => (
                 "application/x-www-form-urlencoded",
                 url::form_urlencoded::Serializer::new(String::new())
@@ -184,7 +190,11 @@ pub fn token_request(
         sent.push(("content-type".to_owned(), kind.to_owned()));
         Some(text.into_bytes())
     };
-    sent.extend(headers.iter().cloned());
+    for (name, value) in headers {
+        // Replaces rather than repeats: a header that is there twice means something else to every server.
+        sent.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        sent.push((name.clone(), value.clone()));
+    }
     Ok(PlainRequest {
         method: match oauth.token_method {
             TokenMethod::Post => "POST",
@@ -321,6 +331,7 @@ mod tests {
             scopes: &["a", "b"],
             state: "st",
             challenge: "ch",
+            own: &[],
         };
         let endpoint = Url::parse("https://a.test/go?team=1").unwrap();
         authorize_url(&oauth(extra), &endpoint, &flow, &Scope::new())
@@ -435,6 +446,21 @@ mod tests {
         )));
         let public = token(json!({"client_auth": "none"}), &[]);
         assert!(body(&public).ends_with("&client_id=id"));
+    }
+
+    #[test]
+    fn a_value_stays_a_value_in_xml() {
+        let oauth = oauth(json!({"token_body": {"xml": "<code a=\"{{ callback.code }}\"/>"}}));
+        let made = |code: &str| {
+            let scope = Scope::new().with("callback", json!({ "code": code }));
+            let url = Url::parse("https://a.test/token").unwrap();
+            token_request(&oauth, &url, &[], &[], &[], ("id", None), &scope)
+        };
+        assert_eq!(
+            body(&made("\"/><evil>&'").unwrap()),
+            "<code a=\"&quot;/&gt;&lt;evil&gt;&amp;&apos;\"/>"
+        );
+        assert!(made("\u{1}").is_err());
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct TokenAnswer {
     pub secret_captures: IndexMap<String, SecretText>,
     /// Further tokens that the manifest declares (`response.also`) and the answer carries, by name.
     pub also: IndexMap<String, SecondAnswer>,
+    /// Who signed in, as an unverified JWT (OpenID Connect Core, 3.1.3.3).
+    pub id_token: Option<SecretText>,
 }
 
 /// A further token of the same answer. Holds secrets: no `Debug`.
@@ -293,6 +295,7 @@ fn read(
         public_captures: IndexMap::new(),
         secret_captures: IndexMap::new(),
         also: IndexMap::new(),
+        id_token: None,
     };
     for (id, second) in &oauth.response.also {
         let found = second.root.first(&doc.0);
@@ -304,6 +307,7 @@ fn read(
     let id_token = text_at(None, "id_token", root).or_else(|| text_at(None, "id_token", &doc.0));
     let id_token = id_token.map(SecretText::new);
     reader.captures(&doc.0, id_token.as_ref(), &mut answer)?;
+    answer.id_token = id_token;
     Ok(answer)
 }
 

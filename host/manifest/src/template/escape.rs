@@ -17,6 +17,8 @@ pub enum Slot {
     Query,
     /// A name or value in a form body (`application/x-www-form-urlencoded`).
     Form,
+    /// Text of an XML document, inside an element or an attribute; characters that XML 1.0 cannot hold are refused.
+    Xml,
     /// A header value: visible ASCII and inner spaces; control characters are refused.
     Header,
     /// One label of a host name: letters, digits, inner hyphens, at most 63 characters.
@@ -35,6 +37,7 @@ impl Slot {
             Self::PathSegment => "path",
             Self::Query => "query",
             Self::Form => "form",
+            Self::Xml => "XML",
             Self::Header => "header",
             Self::HostLabel | Self::Host => "host name",
             Self::Base => "base of an address",
@@ -63,6 +66,22 @@ pub(super) fn value(
         Slot::PathSegment if text.is_empty() => return refuse("it is empty"),
         Slot::PathSegment | Slot::Query => percent(text, out),
         Slot::Form => form(text, out),
+        Slot::Xml => {
+            for c in text.chars() {
+                match c {
+                    '&' => out.push_str("&amp;"),
+                    '<' => out.push_str("&lt;"),
+                    '>' => out.push_str("&gt;"),
+                    '"' => out.push_str("&quot;"),
+                    '\'' => out.push_str("&apos;"),
+                    '\t' | '\n' | '\r' => out.push(c),
+                    c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                        return refuse("it contains characters that XML cannot hold");
+                    }
+                    c => out.push(c),
+                }
+            }
+        }
         Slot::Header => {
             if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
                 return refuse("it contains control or non-ASCII characters");

@@ -114,6 +114,7 @@ fn renewed(before: &ConnectionSealed, granted: &Granted) -> ConnectionSealed {
     let mut token = granted.token.clone();
     token.refresh = token.refresh.or(old.and_then(|old| old.refresh));
     sealed.token = Some(token);
+    sealed.tokens.extend(granted.tokens.clone());
     if let Some(scopes) = &granted.scopes {
         sealed.scopes.clone_from(scopes);
     }

@@ -74,12 +74,16 @@ pub async fn authorize(door: &Door, look: &Look<'_>, remarks: &mut Vec<Remark>) 
         scopes: &scopes,
         state: "keyport-validate-state",
         challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        own: &[],
     };
     let scope = look
         .public
         .clone()
         .with("app", json!({"client_id": client}));
-    let Ok(url) = authorize_url(oauth, &endpoints.authorize, &flow, &scope) else {
+    let Some(endpoint) = &endpoints.authorize else {
+        return;
+    };
+    let Ok(url) = authorize_url(oauth, endpoint, &flow, &scope) else {
         return;
     };
     let before = remarks.len();

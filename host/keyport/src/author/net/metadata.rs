@@ -46,7 +46,7 @@ fn places(endpoints: &Endpoints) -> Vec<Url> {
         .as_ref()
         .and_then(|text| Url::parse(text).ok());
     let mut roots: Vec<Url> = issuer.into_iter().collect();
-    for url in [&endpoints.authorize, &endpoints.token] {
+    for url in endpoints.authorize.iter().chain([&endpoints.token]) {
         let mut root = url.clone();
         root.set_path("");
         root.set_query(None);
@@ -86,12 +86,13 @@ fn compare(
         (
             "authorization_endpoint",
             "authorize_url",
-            &endpoints.authorize,
+            endpoints.authorize.as_ref(),
         ),
-        ("token_endpoint", "token_url", &endpoints.token),
+        ("token_endpoint", "token_url", Some(&endpoints.token)),
     ] {
         let published = document.get(member).and_then(Value::as_str);
-        if let Some(published) = published.and_then(|text| Url::parse(text).ok())
+        if let Some(url) = url
+            && let Some(published) = published.and_then(|text| Url::parse(text).ok())
             && (is_code || member != "authorization_endpoint")
             && (published.origin() != url.origin() || published.path() != url.path())
         {

@@ -92,21 +92,10 @@ fn oauth2(
             format!("the endpoints are found out from the {what} {at}"),
         )];
     }
-    // Endpoints that this grant does without are not asked for.
-    let token_url = oauth.token_url.as_ref();
     let endpoints = match manifest.endpoints(id, &values.public) {
         Ok(Some(endpoints)) => Ok(endpoints),
         Ok(None) => Err("there are no endpoints".to_owned()),
-        Err(error) => match token_url.map(|url| resolve::url_of(url, &values.public)) {
-            Some(Ok(token)) if oauth.authorize_url.is_none() => Ok(Endpoints {
-                authorize: token.clone(),
-                refresh: token.clone(),
-                revoke: None,
-                issuer: None,
-                token,
-            }),
-            _ => Err(error.to_string()),
-        },
+        Err(error) => Err(error.to_string()),
     };
     let endpoints = match endpoints {
         Ok(endpoints) => endpoints,
@@ -160,16 +149,22 @@ fn grant(
                 scopes: &scopes,
                 state: &values.placeholder("state"),
                 challenge: &values.placeholder("challenge"),
+                own: &[],
             };
             // The browser sees this URL: the host renders it without any secret.
             let seen = values
                 .public
                 .clone()
                 .with("app", json!({"client_id": flow.client_id}));
-            let made = outgoing::authorize_url(oauth, &endpoints.authorize, &flow, &seen);
+            let made = match &endpoints.authorize {
+                Some(url) => {
+                    outgoing::authorize_url(oauth, url, &flow, &seen).map_err(|e| e.to_string())
+                }
+                None => Err("there is no authorization endpoint".to_owned()),
+            };
             steps.push(Step::request(
                 "authorize",
-                made.map_err(|e| e.to_string()).map(|url| {
+                made.map(|url| {
                     values.shown(PlainRequest {
                         method: "GET".to_owned(),
                         url: url.into(),
