@@ -20,6 +20,58 @@ pub enum VaultError {
     /// The root key is right, but the keyring does not open.
     #[error("the keyring is damaged; restore the store from a backup (nothing was changed)")]
     KeyringDamaged,
+    /// Another host has changed the keys, and what leads from the known ones to theirs is gone or altered.
+    #[error(
+        "another host has rotated the keys and this one cannot follow; restart it with the present root key"
+    )]
+    StaleKeyring,
+    /// A restore was begun here and did not end.
+    #[error(
+        "a restore into this store was interrupted; run it again with the same backup, or begin with an empty store"
+    )]
+    RestoreUnfinished,
+    /// Work that needs the root key, in a vault that was not told where to ask for it.
+    #[error("this needs the root key, and it is not known where to get it from")]
+    NoRootSource,
+    /// The root key could not be had again.
+    #[error("the root key is needed and could not be had: {0}")]
+    RootKey(String),
+    /// Two wraps of the keyring exist.
+    #[error(
+        "the root key is being changed; finish that first: put the new key into the configuration and run `keyport vault retire root`"
+    )]
+    RootChangeUnderWay,
+    /// There is nothing to end, or the configuration still names the old key.
+    #[error("the root key cannot be retired: {0}")]
+    RootNotRetired(&'static str),
+    /// Another process rotates, retires or verifies.
+    #[error("another host is at work on the keys; wait until it is done (`keyport vault status`)")]
+    WorkElsewhere,
+    /// This process already does.
+    #[error("{0} is under way; wait until it is done")]
+    Working(&'static str),
+    /// An earlier rotation has to end before another begins.
+    #[error("a rotation of {0} has begun and not ended; it goes on first")]
+    RotationUnfinished(&'static str),
+    /// A key has sealed as often as it may.
+    #[error(
+        "the active term of the keyring has sealed as often as one key may; run `keyport vault rotate`"
+    )]
+    TermWornOut,
+    /// Counting what needs an old key was not possible.
+    #[error(
+        "{0} rows of owners' keys cannot be read, so it is not known which keys they need; `keyport vault verify` lists them"
+    )]
+    CannotCount(u64),
+    /// A backup that is not one, or was altered.
+    #[error("the backup cannot be used: {0}")]
+    Backup(String),
+    /// Reading or writing a backup.
+    #[error("the backup could not be read or written: {0}")]
+    BackupFile(String),
+    /// A restore goes into an empty store only.
+    #[error("the store is not empty; restore into an empty one (nothing was changed)")]
+    NotEmpty,
     /// The record is not as the caller expected; read it again and decide anew.
     #[error("the {id} was changed meanwhile; read it again and repeat", id = .id)]
     Conflict {

@@ -3,6 +3,10 @@
 //! ```text
 //! r/<kind>/<owner>/<id>   a record            i/<kind>/<id>   index: whose record has this id
 //! k/<owner>               an owner's keys     s/keyring       the keyring     s/check   the check value
+//! s/next/keyring, s/next/check                the same under the next root key, while that is changed
+//! s/terms, s/term/<n>                         states of the terms; term n sealed with the one before
+//! s/floor                 below what revisions have counted before this store (a restore)
+//! s/job                   a rotation under way            s/restoring    a restore under way
 //! ```
 //! Parts are percent-encoded (everything but `A–Z a–z 0–9 - _ .`), so `/` only ever separates: no owner can be chosen
 //! such that their rows fall under another's prefix, and all rows of a kind, or of a kind and owner, are one range.
@@ -19,6 +23,44 @@ pub(crate) fn keyring() -> Key {
 /// The sealed value that tells a wrong root key.
 pub(crate) fn check() -> Key {
     Key::from("s/check")
+}
+
+/// The keyring under the next root key.
+pub(crate) fn next_keyring() -> Key {
+    Key::from("s/next/keyring")
+}
+
+/// The check value of the next root key.
+pub(crate) fn next_check() -> Key {
+    Key::from("s/next/check")
+}
+
+/// Numbers and states of the terms.
+pub(crate) fn terms() -> Key {
+    Key::from("s/terms")
+}
+
+/// A term, sealed with the one before it. The number is written such that rows sort by it.
+pub(crate) fn term(id: u32) -> Key {
+    Key::from(format!("{TERM}{id:08x}"))
+}
+
+/// What all rows of [`term`] begin with.
+pub(crate) const TERM: &str = "s/term/";
+
+/// Where this store's revisions go on from, and when it was restored.
+pub(crate) fn floor() -> Key {
+    Key::from("s/floor")
+}
+
+/// The rotation that is under way.
+pub(crate) fn job() -> Key {
+    Key::from("s/job")
+}
+
+/// The restore that is under way.
+pub(crate) fn restoring() -> Key {
+    Key::from("s/restoring")
 }
 
 /// All versions of one owner's key.
@@ -50,6 +92,37 @@ pub(crate) fn kind_owner_prefix(kind: Kind, owner: Option<&Owner>) -> String {
 
 /// What all records begin with.
 pub(crate) const RECORDS: &str = "r/";
+/// What all rows of [`index`] begin with.
+pub(crate) const INDEX: &str = "i/";
+/// What all rows of [`owner_keys`] begin with.
+pub(crate) const OWNERS: &str = "k/";
+
+/// Reads the key of a row of [`owner_keys`] back.
+pub(crate) fn parse_owner(key: &Key) -> Option<Owner> {
+    let text = std::str::from_utf8(key.as_bytes()).ok()?;
+    Owner::stored(&decode(text.strip_prefix(OWNERS)?)?).ok()
+}
+
+/// Reads the key of a row of [`index`] back: kind and id.
+pub(crate) fn parse_index(key: &Key) -> Option<(&str, String)> {
+    let text = std::str::from_utf8(key.as_bytes()).ok()?;
+    let (kind, id) = text.strip_prefix(INDEX)?.split_once('/')?;
+    Some((kind, decode(id)?))
+}
+
+/// [`index`] for a kind that was read back from a key.
+pub(crate) fn index_named(kind: &str, id: &str) -> Key {
+    Key::from(format!("{INDEX}{kind}/{}", encode(id)))
+}
+
+/// [`record`] for a kind that was read back from a key.
+pub(crate) fn record_named(kind: &str, owner: &Owner, id: &str) -> Key {
+    Key::from(format!(
+        "{RECORDS}{kind}/{}/{}",
+        encode(owner.as_str()),
+        encode(id)
+    ))
+}
 
 /// Reads a record's key back: kind as text, owner, id. `None` for any other row.
 pub(crate) fn parse_record(key: &Key) -> Option<(&str, Owner, String)> {

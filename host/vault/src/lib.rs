@@ -12,8 +12,10 @@
 //! | `keyring`, `owner_keys` | the keys between root key and records |
 //! | `row` | a record as it lies in the store |
 //! | `vault` | reading, listing, writing |
+//! | `backup` | taking backups, reading and restoring them |
 //! | `store` | the trait, and the stores: in memory, on sled, on PostgreSQL |
 
+pub mod backup;
 mod envelope;
 mod error;
 mod ids;
@@ -39,6 +41,7 @@ pub use store::{
     SledOptions, SledStore, Store, StoreError,
 };
 pub use vault::{
-    Changed, Damage, Expect, Head, PAGE_MAX, Page, Record, Secret, SecretWrite, Vault, WRITES_MAX,
-    Watch, Write,
+    Activity, Changed, Damage, Expect, Finding, Head, Inventory, KEY_USES_MAX, KeyFacts, Level,
+    PAGE_MAX, Page, Record, Remembered, Retired, RootSource, Secret, SecretWrite, Vault,
+    VaultOptions, VerifyReport, WRITES_MAX, Watch, Write,
 };

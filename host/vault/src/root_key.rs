@@ -199,6 +199,14 @@ impl RootKey {
         }
     }
 
+    /// The key in base64, for handing it to a host by its own socket.
+    #[must_use]
+    pub fn encoded(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        base64::engine::general_purpose::STANDARD.encode_string(self.0.expose(), &mut text);
+        text
+    }
+
     /// Writes the key to a new file that only its user can read (0600), durably.
     ///
     /// # Errors
@@ -217,8 +225,7 @@ impl RootKey {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(write)?;
-        let mut text = Zeroizing::new(String::with_capacity(64));
-        base64::engine::general_purpose::STANDARD.encode_string(self.0.expose(), &mut text);
+        let mut text = self.encoded();
         text.push('\n');
         file.write_all(text.as_bytes()).map_err(write)?;
         file.sync_all().map_err(write)?;

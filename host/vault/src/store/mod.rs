@@ -128,6 +128,12 @@ pub trait Store: Send + Sync + 'static {
             }
         }
     }
+
+    /// A reading of all rows as of one moment, where the store has such a thing. Without it a backup follows what changes
+    /// while it reads, which needs all changes to be made by this process.
+    async fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// What [`Store::verify`] found.
@@ -141,6 +147,20 @@ pub struct ScrubReport {
     pub mended: Vec<String>,
     /// What was found wrong and could not be mended: a sentence each, which says what to do.
     pub damaged: Vec<String>,
+}
+
+/// All rows as of one moment.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// The revision of the latest commit that it shows.
+    fn rev(&self) -> Rev;
+
+    /// At most `limit` rows in order of their bytes, beginning after `after`.
+    async fn page(
+        &mut self,
+        after: Option<&Key>,
+        limit: u32,
+    ) -> Result<Vec<(Key, Rec)>, StoreError>;
 }
 
 /// The name of a row.
@@ -375,7 +395,7 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         (self.0)()
     }
 }

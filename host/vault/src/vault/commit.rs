@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Vault, index_owner, record_place};
+use super::{KEY_USES_MAX, Vault, index_owner, record_place};
 use crate::envelope;
 use crate::error::VaultError;
 use crate::ids::{Owner, RecordId, Rev, check_id};
@@ -97,12 +97,14 @@ struct Draft {
 
 struct Sealing {
     keys: Arc<OwnerKeys>,
-    /// A new key is made in this very commit.
+    /// A key is made in this very commit.
     new: bool,
+    /// How often the active key seals in it.
+    uses: u64,
 }
 
 /// How a commit ended, once that is certain.
-pub(super) enum Settled {
+pub(crate) enum Settled {
     Done(Rev),
     /// Somebody else was faster, or the commit was lost on the way: read again and repeat.
     Again,
@@ -130,22 +132,31 @@ impl Vault {
                     ops: draft.ops,
                 })
                 .await;
+            let again = !matches!(settled, Ok(Settled::Done(_)));
+            let mut made_keys = false;
             for (owner, sealing) in draft.owners {
                 // Its row was changed by this commit, or perhaps by the one that was faster.
-                if sealing.new || !matches!(settled, Ok(Settled::Done(_))) {
+                if sealing.new || sealing.uses > 1 || again {
                     self.forget(&owner);
                 }
+                made_keys |= sealing.new;
             }
             match settled? {
                 Settled::Done(rev) => return Ok(rev),
-                Settled::Again => tokio::task::yield_now().await,
+                Settled::Again => {
+                    if made_keys {
+                        self.reload_keyring().await?;
+                    }
+                    tokio::task::yield_now().await;
+                }
             }
         }
         Err(VaultError::Busy)
     }
 
     /// Commits once and finds out what became of it, even if the reply was lost.
-    pub(super) async fn settle(&self, commit: Commit) -> Result<Settled, VaultError> {
+    pub(crate) async fn settle(&self, commit: Commit) -> Result<Settled, VaultError> {
+        let _gate = self.inner.gate.read().await;
         match self.inner.store.commit(commit).await {
             Ok(done) => Ok(Settled::Done(done.rev)),
             Err(StoreError::Conflict { .. }) => Ok(Settled::Again),
@@ -174,7 +185,7 @@ impl Vault {
         }
         let mut rows = self.inner.store.get_many(&names).await?.into_iter();
         // After the rows: whatever was deleted before them has a smaller revision than this.
-        let last = self.inner.store.last_rev().await?;
+        let last = self.revision().await?;
         let mut names = names.into_iter();
         let mut draft = Draft::default();
         for write in writes {
@@ -198,15 +209,30 @@ impl Vault {
                 }
             }
         }
-        for (owner, sealing) in &draft.owners {
+        for (owner, sealing) in &mut draft.owners {
             // Nothing is sealed under a key that is being destroyed at this moment.
             let at = keys::owner_keys(owner);
             draft.pre.push(match sealing.keys.rev {
                 Some(rev) => Pre::At(at.clone(), rev),
                 None => Pre::Absent(at.clone()),
             });
+            if sealing.uses > 1 && Arc::get_mut(&mut sealing.keys).is_none() {
+                // A copy of one's own; should it be newer, the condition above does not hold and all is repeated.
+                sealing.keys = Arc::new(self.load_owner_keys(owner).await?);
+            }
+            if let Some(own) = Arc::get_mut(&mut sealing.keys)
+                && (sealing.new || sealing.uses > 1)
+            {
+                own.count_extra(sealing.uses.saturating_sub(1));
+                draft
+                    .ops
+                    .push(Op::Put(at, own.row(&self.inner.row_mac, owner)));
+            }
             if sealing.new {
-                draft.ops.push(Op::Put(at, sealing.keys.row()));
+                // And nothing is wrapped under a term that is being let go of.
+                draft
+                    .pre
+                    .push(Pre::At(keys::keyring(), self.inner.keyring().rev));
             }
         }
         Ok(draft)
@@ -241,7 +267,7 @@ impl Vault {
             SecretWrite::Destroy => (previous.saturating_add(1), None),
             SecretWrite::Put(secret) => {
                 let generation = previous.saturating_add(1);
-                let owner_keys = self.sealing_keys(draft, &id.owner).await?;
+                let owner_keys = self.sealing_keys(draft, &id.owner, last).await?;
                 let key = owner_keys.active().ok_or(VaultError::Sealing)?;
                 let sealed = envelope::seal(key, record_place(id, at, generation), secret)?;
                 (generation, Some(Bytes::from(sealed)))
@@ -257,30 +283,63 @@ impl Vault {
         .map_err(|_| CLEAR_TOO_LONG)
     }
 
-    /// The keys of an owner with an active one among them, made now if there is none.
-    async fn sealing_keys(
+    /// The keys of an owner with an active one among them, made now if there is none or if it is worn out.
+    async fn sealing_keys<'d>(
         &self,
-        draft: &mut Draft,
+        draft: &'d mut Draft,
         owner: &Owner,
-    ) -> Result<Arc<OwnerKeys>, VaultError> {
-        if let Some(sealing) = draft.owners.get(owner) {
-            return Ok(Arc::clone(&sealing.keys));
+        last: Rev,
+    ) -> Result<&'d OwnerKeys, VaultError> {
+        if !draft.owners.contains_key(owner) {
+            let sealing = Sealing {
+                keys: self.owner_keys(owner, false).await?,
+                new: false,
+                uses: 0,
+            };
+            let sealing = if self.can_seal(&sealing.keys, last) {
+                sealing
+            } else {
+                let makes_one = draft.owners.values().any(|sealing| sealing.new);
+                self.with_new_key(owner, last, makes_one).await?
+            };
+            draft.owners.insert(owner.clone(), sealing);
         }
-        let mut sealing = Sealing {
-            keys: self.owner_keys(owner, false).await?,
-            new: false,
-        };
-        if sealing.keys.active().is_none() {
-            let mut own = self.load_owner_keys(owner).await?;
-            if own.active().is_none() {
-                own.add(&self.inner.keyring, owner)?;
-                sealing.new = true;
+        let sealing = draft.owners.get_mut(owner).ok_or(VaultError::Sealing)?;
+        sealing.uses += 1;
+        Ok(&sealing.keys)
+    }
+
+    fn can_seal(&self, owner_keys: &OwnerKeys, now: Rev) -> bool {
+        let uses_max = self.inner.options.uses_max.min(KEY_USES_MAX);
+        owner_keys.active().is_some()
+            && owner_keys
+                .active_facts()
+                .is_some_and(|facts| facts.uses(now.0) < uses_max)
+    }
+
+    async fn with_new_key(
+        &self,
+        owner: &Owner,
+        now: Rev,
+        makes_one: bool,
+    ) -> Result<Sealing, VaultError> {
+        let mut own = self.load_owner_keys(owner).await?;
+        let mut new = false;
+        if !self.can_seal(&own, now) {
+            if makes_one {
+                // One wrap per commit, so that a term's uses can be told from revisions alone.
+                self.make_owner_key(owner).await?;
+                own = self.load_owner_keys(owner).await?;
+            } else {
+                self.add_key(&mut own, owner, now)?;
+                new = true;
             }
-            sealing.keys = Arc::new(own);
         }
-        let owner_keys = Arc::clone(&sealing.keys);
-        draft.owners.insert(owner.clone(), sealing);
-        Ok(owner_keys)
+        Ok(Sealing {
+            keys: Arc::new(own),
+            new,
+            uses: 0,
+        })
     }
 }
 

@@ -2,21 +2,33 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod.rs` | types, opening, reading, listing |
+//! | `mod.rs` | types, reading, listing |
+//! | `open.rs` | opening: which root key, which keyring, what a restore left |
 //! | `commit.rs` | writing: preconditions, generations, sealing, all in one commit |
 //! | `owners.rs` | owners' keys: loading, caching, destroying |
+//! | `live.rs` | keys that other hosts changed |
+//! | `work.rs` | long work over all rows: pace, progress, one at a time |
+//! | `rotate/` | new keys for each level, and the end of old ones |
+//! | `verify.rs` | every row opened and told |
+//! | `inventory.rs` | which keys there are, how old, how often used |
 //! | `watch.rs` | what changed |
 //!
 //! Listings read heads and never decrypt. A record that does not open is a state of that record
 //! ([`Secret::Damaged`]), never an error of the list that it stands in.
 
 mod commit;
+mod inventory;
+mod live;
+mod open;
 mod owners;
+mod rotate;
+mod verify;
 mod watch;
+pub(crate) mod work;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -26,20 +38,22 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 pub use self::commit::{Expect, SecretWrite, WRITES_MAX, Write};
+pub use self::inventory::{Inventory, KeyFacts};
+pub use self::open::{KEY_USES_MAX, RootSource, VaultOptions};
+pub(crate) use self::open::{floor_row, row_mac};
+pub use self::rotate::{Level, Retired};
+pub use self::verify::{Finding, Remembered, VerifyReport};
 pub use self::watch::{Changed, Watch};
+pub use self::work::Activity;
 use crate::envelope::{self, Place};
 use crate::error::VaultError;
 use crate::ids::{Kind, Owner, RecordId, Rev, check_id};
-use crate::keyring::{self, Keyring};
+use crate::keyring::Keyring;
 use crate::keys;
-use crate::owner_keys::{Found, OwnerKeys};
-use crate::root_key::RootKey;
+use crate::owner_keys::Found;
 use crate::row::{self, Row};
 use crate::secret::{Key32, SecretBytes};
-use crate::store::{
-    Commit, CommitId, Health, Key, Lease, LeaseName, LeaseTry, NodeId, Op, Pre, Rec, Store,
-    StoreError,
-};
+use crate::store::{Health, Key, Lease, LeaseName, LeaseTry, NodeId, Rec, Store, StoreError};
 
 /// The most records on one page of a list.
 pub const PAGE_MAX: usize = 500;
@@ -47,15 +61,23 @@ pub const PAGE_MAX: usize = 500;
 /// Sealed records over a [`Store`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Vault {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Arc<dyn Store>,
-    keyring: Keyring,
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    keyring: RwLock<Arc<Keyring>>,
     row_mac: Key32,
-    owners: RwLock<HashMap<Owner, Arc<OwnerKeys>>>,
+    owners: RwLock<HashMap<Owner, owners::Cached>>,
     node: NodeId,
+    options: VaultOptions,
+    /// Added to the store's revisions: what they had counted before a restore.
+    floor: u64,
+    /// When this data came out of a backup, if it did.
+    restored_at_ms: Option<u64>,
+    /// Held while a commit is on its way; taken whole for the short end of a backup.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+    activity: std::sync::Mutex<Option<Activity>>,
 }
 
 /// What a listing needs of a record. Nothing in it was sealed.
@@ -127,39 +149,6 @@ pub struct Page {
 }
 
 impl Vault {
-    /// Opens the vault. In an empty store the keyring is made; over existing data a wrong or missing key is an error
-    /// and nothing is written. The root key is not kept.
-    ///
-    /// # Errors
-    /// [`VaultError::WrongRootKey`], [`VaultError::NoKeyring`], [`VaultError::KeyringDamaged`], or the store's.
-    pub async fn open(store: Arc<dyn Store>, root: RootKey) -> Result<Self, VaultError> {
-        let keyring = match load_keyring(&*store, &root).await? {
-            Some(keyring) => keyring,
-            None => {
-                match make_keyring(&*store, &root).await {
-                    // Another host made one at the same moment: then it is that one.
-                    Err(VaultError::Store(StoreError::Conflict { .. })) | Ok(()) => {}
-                    Err(error) => return Err(error),
-                }
-                // Read back: what was just sealed and stored does open.
-                load_keyring(&*store, &root)
-                    .await?
-                    .ok_or(VaultError::NoKeyring)?
-            }
-        };
-        let mut node = [0; 12];
-        getrandom::fill(&mut node)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                row_mac: keyring.mac_key("keyport/row/v1", ""),
-                store,
-                keyring,
-                owners: RwLock::default(),
-                node: NodeId(URL_SAFE_NO_PAD.encode(node)),
-            }),
-        })
-    }
-
     /// A record with its secret. `None`: there is no such record.
     ///
     /// # Errors
@@ -243,6 +232,12 @@ impl Vault {
         Ok(Page { heads, next })
     }
 
+    /// A cursor for [`Vault::list`]: what comes after this id, whether or not there is a record with it.
+    #[must_use]
+    pub fn cursor(&self, id: &RecordId) -> String {
+        URL_SAFE_NO_PAD.encode(keys::record(id).as_bytes())
+    }
+
     /// Takes a lease that all hosts on this store respect. It keeps two from doing the same work at once; it never
     /// decides whether a result may be written: the revision does.
     ///
@@ -277,7 +272,7 @@ impl Vault {
     /// data; says nothing about the keys that seal.
     #[must_use]
     pub fn mac_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        let key = self.inner.keyring.mac_key("keyport/mac/v1", purpose);
+        let key = self.inner.keyring().mac_key("keyport/mac/v1", purpose);
         Zeroizing::new(*key.expose())
     }
 
@@ -290,6 +285,21 @@ impl Vault {
     /// Whether the store takes writes.
     pub async fn health(&self) -> Health {
         self.inner.store.health().await
+    }
+
+    /// When this data came out of a backup (milliseconds of Unix time), if it did. What providers rotate may have been
+    /// renewed between the backup and then.
+    #[must_use]
+    pub fn restored_at_ms(&self) -> Option<u64> {
+        self.inner.restored_at_ms
+    }
+
+    /// The revision of the latest commit, counted on over restores.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revision(&self) -> Result<Rev, VaultError> {
+        Ok(self.inner.over_floor(self.inner.store.last_rev().await?))
     }
 
     async fn open_secret(&self, id: &RecordId, key: &Key, row: &Row) -> Result<Secret, VaultError> {
@@ -340,6 +350,19 @@ impl Inner {
         }
     }
 
+    /// The keyring as it is known now.
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn over_floor(&self, rev: Rev) -> Rev {
+        Rev(self.floor.saturating_add(rev.0))
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.options.clock.now_ms()
+    }
+
     fn row(&self, key: &Key, rec: &Rec) -> Row {
         row::decode(&self.row_mac, key, &rec.value)
     }
@@ -378,44 +401,4 @@ fn read_cursor(cursor: &str, prefix: &str) -> Result<Key, VaultError> {
         return Err(VaultError::BadCursor);
     }
     Ok(Key::from(bytes.as_slice()))
-}
-
-/// `None`: the store is empty.
-async fn load_keyring(store: &dyn Store, root: &RootKey) -> Result<Option<Keyring>, VaultError> {
-    let rows = store.get_many(&[keys::keyring(), keys::check()]).await?;
-    let mut rows = rows.into_iter();
-    let (sealed_keyring, check) = (rows.next().flatten(), rows.next().flatten());
-    let Some(sealed_keyring) = sealed_keyring else {
-        // A check value without a keyring is data, too.
-        return match store.scan(b"", None, 1).await?.is_empty() {
-            true => Ok(None),
-            false => Err(VaultError::NoKeyring),
-        };
-    };
-    let checked = check.is_some_and(|check| keyring::check_opens(root, &check.value));
-    match (Keyring::open(root, &sealed_keyring.value), checked) {
-        (Ok(keyring), true) => Ok(Some(keyring)),
-        (Ok(keyring), false) => {
-            // The keyring opened, so the key is right.
-            tracing::warn!("the check value of the root key is damaged; the keyring itself is not");
-            Ok(Some(keyring))
-        }
-        (Err(_), true) => Err(VaultError::KeyringDamaged),
-        (Err(_), false) => Err(VaultError::WrongRootKey),
-    }
-}
-
-async fn make_keyring(store: &dyn Store, root: &RootKey) -> Result<(), VaultError> {
-    let keyring = Keyring::generate()?;
-    let (at, check_at) = (keys::keyring(), keys::check());
-    let commit = Commit {
-        id: CommitId::random()?,
-        pre: vec![Pre::Absent(at.clone()), Pre::Absent(check_at.clone())],
-        ops: vec![
-            Op::Put(at, Bytes::from(keyring.seal(root, 1)?)),
-            Op::Put(check_at, Bytes::from(keyring::seal_check(root)?)),
-        ],
-    };
-    store.commit(commit).await?;
-    Ok(())
 }
