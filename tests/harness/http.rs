@@ -282,22 +282,42 @@ pub fn encode(text: &str) -> String {
 /// The value of a query parameter of a URL, decoded.
 pub fn query(url: &str, name: &str) -> Option<String> {
     let query = url.split_once('?')?.1.split('#').next()?;
-    let found = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(known, _)| *known == name)?
-        .1;
+    let (_, value) = query_pairs(query)
+        .into_iter()
+        .find(|(known, _)| known == name)?;
+    Some(value)
+}
+
+/// The pairs of a query or a form, decoded.
+pub fn query_pairs(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// Undoes the encoding of forms. What is not encoded well stays as it is.
+fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
-    let mut rest = found.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let pair = [rest.next()?, rest.next()?];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (first, hex) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+                continue;
             }
-            byte => bytes.push(byte),
+            (byte, _) => bytes.push(*byte),
         }
+        rest = tail;
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8_lossy(&bytes).into_owned()
 }

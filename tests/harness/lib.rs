@@ -10,6 +10,7 @@
 //! | [`platform`] | the calls that a platform's backend makes |
 //! | [`postgres`] | a database server of the test's own |
 //! | [`provider`] | an OAuth provider that can be stopped in the middle of a refresh |
+//! | [`script`] | a provider that says, exchange by exchange, what a case tells it to say, and looks at what it is asked |
 //! | [`proxy`] | a network at its worst, between a host and its database |
 //! | [`browser`] | the page's calls, for tests that need no real browser |
 //!
@@ -31,3 +32,4 @@ pub mod platform;
 pub mod postgres;
 pub mod provider;
 pub mod proxy;
+pub mod script;

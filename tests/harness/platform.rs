@@ -17,6 +17,11 @@ impl Platform {
         Self { url, key }
     }
 
+    /// Keyport's public URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Its key.
     pub fn key(&self) -> &str {
         &self.key

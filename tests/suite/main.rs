@@ -16,6 +16,8 @@ mod command_line;
 mod new_app;
 mod oauth;
 mod own_code;
+mod quirks;
 mod readme;
 mod refusals;
+mod signin;
 mod vendors;

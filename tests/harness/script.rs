@@ -1,0 +1,384 @@
+//! A provider that says what a case tells it to say, and looks at what it is asked.
+//!
+//! Each origin of a case has a listener of its own on loopback, so that a request that goes to the wrong host is seen. The
+//! exchanges of a step are played in order: the next request must be the one that is written next, with what it must and
+//! must not contain; then comes the written answer. What is not as written is kept as a complaint, and the request answered
+//! 500: nothing goes on by luck.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::http::{encode, query_pairs};
+
+/// A request as it came in.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The origin that it was meant for, before overrides.
+    pub origin: String,
+    /// `GET`, `POST` …
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The query as it was sent.
+    pub query: String,
+    /// Header names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Seen {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    script: std::collections::VecDeque<Value>,
+    allowed: Vec<Value>,
+    complaints: Vec<String>,
+    seen: Vec<Seen>,
+}
+
+/// The listeners of all origins.
+pub struct Provider {
+    state: Arc<Mutex<State>>,
+    overrides: BTreeMap<String, String>,
+}
+
+impl Provider {
+    /// A listener for each of these origins. They end with the process.
+    pub fn start(origins: impl IntoIterator<Item = String>) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let mut overrides = BTreeMap::new();
+        for origin in origins {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let at = listener.local_addr().expect("bound");
+            overrides.insert(origin.clone(), format!("http://{at}"));
+            let state = Arc::clone(&state);
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let (state, origin) = (Arc::clone(&state), origin.clone());
+                    std::thread::spawn(move || serve(stream, &origin, &state));
+                }
+            });
+        }
+        Self { state, overrides }
+    }
+
+    /// Origin overrides for the host that is tested.
+    pub fn overrides(&self) -> BTreeMap<String, String> {
+        self.overrides.clone()
+    }
+
+    /// An address on loopback as the one that it stands for.
+    pub fn real(&self, url: &str) -> String {
+        for (origin, local) in &self.overrides {
+            if let Some(rest) = url.strip_prefix(local.as_str()) {
+                return format!("{origin}{rest}");
+            }
+        }
+        url.to_owned()
+    }
+
+    /// What is to happen next, in this order.
+    pub fn play(&self, exchanges: &[Value]) {
+        self.state
+            .lock()
+            .expect("no listener panics")
+            .script
+            .extend(exchanges.iter().cloned());
+    }
+
+    /// What may happen besides, at any time and as often as it likes, until the step is over.
+    pub fn allow(&self, exchanges: &[Value]) {
+        let mut state = self.state.lock().expect("no listener panics");
+        state.allowed.extend(exchanges.iter().cloned());
+    }
+
+    /// What was not as written since the last time, what was written and did not happen, and what came in.
+    pub fn finish(&self) -> (Vec<String>, Vec<Seen>) {
+        let mut state = self.state.lock().expect("no listener panics");
+        let mut complaints = std::mem::take(&mut state.complaints);
+        state.allowed.clear();
+        for left in state.script.drain(..) {
+            complaints.push(format!("this request never came: {}", left["request"]));
+        }
+        (complaints, std::mem::take(&mut state.seen))
+    }
+}
+
+fn serve(stream: TcpStream, origin: &str, state: &Mutex<State>) {
+    let Some(seen) = read(&stream, origin) else {
+        return;
+    };
+    let (answer, wait) = {
+        let mut state = state.lock().expect("no listener panics");
+        let allowed = state
+            .allowed
+            .iter()
+            .find(|exchange| differences(&exchange["request"], &seen).is_empty())
+            .map(|exchange| exchange["answer"].clone());
+        let next = if allowed.is_some() {
+            None
+        } else {
+            state.script.pop_front()
+        };
+        let answer = match next {
+            _ if allowed.is_some() => allowed,
+            None => {
+                state.complaints.push(format!(
+                    "nothing was expected, and this came: {} {origin}{}",
+                    seen.method, seen.path
+                ));
+                None
+            }
+            Some(exchange) => {
+                let wrong = differences(&exchange["request"], &seen);
+                if wrong.is_empty() {
+                    Some(exchange["answer"].clone())
+                } else {
+                    state.complaints.push(format!(
+                        "{} {origin}{}: {}",
+                        seen.method,
+                        seen.path,
+                        wrong.join("; ")
+                    ));
+                    None
+                }
+            }
+        };
+        state.seen.push(seen);
+        let wait = answer
+            .as_ref()
+            .and_then(|answer| answer["hang_ms"].as_u64())
+            .unwrap_or(0);
+        (answer, wait)
+    };
+    std::thread::sleep(Duration::from_millis(wait));
+    write(stream, answer.as_ref());
+}
+
+fn read(stream: &TcpStream, origin: &str) -> Option<Seen> {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':')?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    };
+    let mut body = Vec::new();
+    if header("transfer-encoding").is_some() {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            if size == 0 {
+                break;
+            }
+            chunk.truncate(size);
+            body.extend(chunk);
+        }
+    } else if let Some(length) = header("content-length") {
+        body = vec![0; length.parse().ok()?];
+        reader.read_exact(&mut body).ok()?;
+    }
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    Some(Seen {
+        origin: origin.to_owned(),
+        method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
+}
+
+fn write(mut stream: TcpStream, answer: Option<&Value>) {
+    let broken = serde_json::json!({ "status": 500, "body": "not as written" });
+    let answer = answer.unwrap_or(&broken);
+    if answer["close"] == true {
+        return;
+    }
+    let (body, kind) = if let Some(text) = answer["body"].as_str() {
+        (text.to_owned(), "text/plain")
+    } else if let Some(bytes) = answer["large"].as_u64() {
+        let length = usize::try_from(bytes).expect("a size that fits");
+        ("x".repeat(length), "application/json")
+    } else if let Some(pairs) = answer["form"].as_object() {
+        let pairs: Vec<String> = pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(&text(value))))
+            .collect();
+        (pairs.join("&"), "application/x-www-form-urlencoded")
+    } else if answer["json"].is_null() {
+        (String::new(), "text/plain")
+    } else {
+        (answer["json"].to_string(), "application/json")
+    };
+    let status = answer["status"].as_u64().unwrap_or(200);
+    let mut head = format!("HTTP/1.1 {status} Said\r\nconnection: close\r\n");
+    let own = answer["headers"].as_object();
+    for (name, value) in own.into_iter().flatten() {
+        for value in value.as_array().unwrap_or(&vec![value.clone()]) {
+            head.push_str(&format!("{name}: {}\r\n", text(value)));
+        }
+    }
+    let has_type =
+        own.is_some_and(|own| own.keys().any(|k| k.eq_ignore_ascii_case("content-type")));
+    if !has_type && !body.is_empty() {
+        head.push_str(&format!("content-type: {kind}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    // Whoever went away has not read it.
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.write_all(body.as_bytes());
+}
+
+/// A scalar as text.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What is not as written about a request. `wanted`: `{method?, url, query?, form?, json?, body?, headers?, basic?,
+/// without?}`; `*` stands for anything that is not empty.
+pub fn differences(wanted: &Value, seen: &Seen) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let method = wanted["method"].as_str().unwrap_or("POST");
+    if method != seen.method {
+        wrong.push(format!("{method} was expected"));
+    }
+    let url = wanted["url"].as_str().unwrap_or_default();
+    let (url, _) = url.split_once('?').unwrap_or((url, ""));
+    let real = format!("{}{}", seen.origin, seen.path);
+    if url != real {
+        wrong.push(format!("the request for {url} was expected"));
+    }
+    pairs(
+        &wanted["query"],
+        &query_pairs(&seen.query),
+        "query",
+        &mut wrong,
+    );
+    pairs(
+        &wanted["form"],
+        &query_pairs(&seen.body),
+        "form",
+        &mut wrong,
+    );
+    let headers: Vec<(String, String)> = seen.headers.clone();
+    for (name, value) in wanted["headers"].as_object().into_iter().flatten() {
+        let found = headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        one(
+            name,
+            value,
+            found.map(|(_, v)| v.as_str()),
+            "header",
+            &mut wrong,
+        );
+    }
+    if let Some(basic) = wanted["basic"].as_str() {
+        let expected = format!("Basic {}", STANDARD.encode(basic));
+        if seen.header("authorization") != Some(expected.as_str()) {
+            wrong.push(format!(
+                "Basic of {basic:?} was expected, not {:?}",
+                seen.header("authorization")
+            ));
+        }
+    }
+    if wanted["json"].is_object() {
+        match serde_json::from_str::<Value>(&seen.body) {
+            Ok(body) => {
+                for (name, value) in wanted["json"].as_object().into_iter().flatten() {
+                    let found = body.get(name).map(text);
+                    one(name, value, found.as_deref(), "json", &mut wrong);
+                }
+            }
+            Err(_) => wrong.push(format!("a JSON body was expected, not {:?}", seen.body)),
+        }
+    }
+    if let Some(body) = wanted["body"].as_str()
+        && body != seen.body
+    {
+        wrong.push(format!(
+            "the body {body:?} was expected, not {:?}",
+            seen.body
+        ));
+    }
+    for name in wanted["without"].as_array().into_iter().flatten() {
+        let name = text(name);
+        let json = serde_json::from_str::<Value>(&seen.body).unwrap_or_default();
+        let there = query_pairs(&seen.query).iter().any(|(k, _)| *k == name)
+            || query_pairs(&seen.body).iter().any(|(k, _)| *k == name)
+            || json.get(&name).is_some()
+            || seen.header(&name).is_some();
+        if there {
+            wrong.push(format!("`{name}` should not be there"));
+        }
+    }
+    wrong
+}
+
+fn pairs(wanted: &Value, found: &[(String, String)], what: &str, wrong: &mut Vec<String>) {
+    for (name, value) in wanted.as_object().into_iter().flatten() {
+        let same: Vec<&str> = found
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, v)| v.as_str())
+            .collect();
+        if same.len() > 1 {
+            wrong.push(format!("{what} `{name}` is there {} times", same.len()));
+        }
+        one(name, value, same.first().copied(), what, wrong);
+    }
+}
+
+fn one(name: &str, wanted: &Value, found: Option<&str>, what: &str, wrong: &mut Vec<String>) {
+    let wanted = text(wanted);
+    let good = match found {
+        Some(found) if wanted == "*" => !found.is_empty(),
+        found => found == Some(wanted.as_str()),
+    };
+    if !good {
+        wrong.push(format!(
+            "{what} `{name}` should be {wanted:?}, not {found:?}"
+        ));
+    }
+}
