@@ -174,7 +174,8 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     const step = (state) => {
       if (shared.flow !== state.id) return;
       if (isFinal(state.status)) { stopWatching(); popup?.close(); asked?.stop?.(); finish(state); return; }
-      if (ask(state)) { stopWatching(); popup?.close(); return; }
+      // The window of a device's code stays: the code is typed there, and shown here.
+      if (ask(state)) { stopWatching(); if (state.choose) popup?.close(); return; }
       view.show(state.status, state.error);
     };
     let asked = null;
