@@ -24,7 +24,7 @@ pub const KEY_USES_MAX: u64 = 3_865_470_566;
 
 /// How long an owner's keys are used from memory where other hosts may change them. A key that was destroyed elsewhere opens
 /// here at most this long, should its notice get lost.
-const KEY_CACHE: Duration = Duration::from_secs(30);
+const KEY_CACHE: Duration = Duration::from_secs(4);
 /// How long work on all rows is another host's, should this one end without a word.
 const WORK_LEASE: Duration = Duration::from_secs(20);
 

@@ -173,8 +173,10 @@ impl Vault {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         let cached = owners.get(owner)?;
-        let good =
-            !self.inner.store.shared() || cached.since.elapsed() < self.inner.options.key_cache;
+        let store = &self.inner.store;
+        // Neither for long, nor while it is not heard what others destroy.
+        let good = !store.shared()
+            || (store.watch_is_current() && cached.since.elapsed() < self.inner.options.key_cache);
         good.then(|| Arc::clone(&cached.keys))
     }
 
