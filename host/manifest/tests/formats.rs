@@ -343,3 +343,23 @@ fn what_an_app_uses_is_summed_up_for_reviewers() {
     let uses = coverage(&keyport_manifest::parse("m.yaml", &by_code).unwrap());
     assert_eq!(uses.by_component, ["triggers.new_ticket"]);
 }
+
+#[test]
+fn of_a_file_that_is_one_long_line_only_what_is_around_the_place_is_shown() {
+    let yaml = format!("{{manifest: 1, {}}}", "a: 1, ".repeat(10_000));
+    let report = check("m.yaml", &yaml, None);
+    assert!(report.findings.len() >= 100);
+    let told = report.render(&yaml, false);
+    let longest = told.lines().map(|l| l.chars().count()).max().unwrap();
+    assert!(longest < 400, "{longest}");
+    // The caret still stands below what is meant.
+    let caret = |block: &str| {
+        let lines: Vec<&str> = block.lines().collect();
+        let at = lines.iter().position(|l| l.contains('^')).unwrap();
+        let column = lines[at].chars().position(|c| c == '^').unwrap();
+        lines[at - 1].chars().nth(column).unwrap()
+    };
+    for block in told.split("\n\n").filter(|b| b.contains("is there twice")) {
+        assert_eq!(caret(block), 'a', "{block}");
+    }
+}

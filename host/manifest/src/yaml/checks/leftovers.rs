@@ -11,12 +11,12 @@ use crate::pattern::Pattern;
 
 static MARKS: LazyLock<Option<Pattern>> = LazyLock::new(|| {
     Pattern::parse(
-        r"\b(TODO|FIXME|CHANGEME|CHANGE_ME|REPLACE_ME|REPLACEME|XXX+|TBD)\b|<(your|my|insert|the|todo)[ _-][^<>]*>|(?i:lorem ipsum)|(?i:\byour[-_](company|domain|app|api[-_]?key|token)\b)",
+        r"(?-u:\b)(TODO|FIXME|CHANGEME|CHANGE_ME|REPLACE_ME|REPLACEME|XXX+|TBD)(?-u:\b)|<(your|my|insert|the|todo)[ _-][^<>]*>|(?i:lorem ipsum)|(?i:(?-u:\b)your[-_](company|domain|app|api[-_]?key|token)(?-u:\b))",
     )
     .ok()
 });
 static ADDRESS: LazyLock<Option<Pattern>> = LazyLock::new(|| {
-    Pattern::parse(r"(?i)^(https?://)?([a-z0-9-]+\.)*example\.(com|org|net)\b").ok()
+    Pattern::parse(r"(?i)^(https?://)?([a-z0-9-]+\.)*example\.(com|org|net)(?-u:\b)").ok()
 });
 
 pub(super) fn check(c: &mut Checker<'_>) {

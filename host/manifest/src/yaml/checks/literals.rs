@@ -49,9 +49,24 @@ const FORMS: &[(&str, &str)] = &[
 static PATTERNS: LazyLock<Vec<(&'static str, Pattern)>> = LazyLock::new(|| {
     FORMS
         .iter()
-        .filter_map(|(name, form)| Some((*name, Pattern::parse(form).ok()?)))
+        .filter_map(|(name, form)| Some((*name, Pattern::parse(&of_bytes(form)).ok()?)))
         .collect()
 });
+
+/// All forms as one: nearly every text has none of them, and is read once instead of sixteen times.
+static ANY: LazyLock<Option<Pattern>> = LazyLock::new(|| {
+    let all: Vec<String> = FORMS
+        .iter()
+        .map(|(_, form)| format!("(?:{})", of_bytes(form)))
+        .collect();
+    Pattern::parse(&all.join("|")).ok()
+});
+
+/// A form with word boundaries as ASCII has them. Unicode's cost the engine its quick way through every text that is not
+/// English: measured, they were more than a third of the time of all checks.
+fn of_bytes(form: &str) -> String {
+    form.replace(r"\b", r"(?-u:\b)")
+}
 
 /// Shortest run that can look random, in characters.
 const MIN_RUN: usize = 24;
@@ -61,7 +76,8 @@ const MIN_BITS: f64 = 4.0;
 
 pub(super) fn check(c: &mut Checker<'_>) {
     for (path, text) in texts::all(c.tree) {
-        let known = PATTERNS.iter().find(|(_, p)| p.finds(text));
+        let any = ANY.as_ref().is_none_or(|p| p.finds(text));
+        let known = PATTERNS.iter().find(|(_, p)| any && p.finds(text));
         if let Some((name, _)) = known {
             say(c, &path, &format!("{name} is written down here"));
         } else if takes_credential(&path) && has_random_run(text) {
@@ -185,5 +201,6 @@ mod tests {
     #[test]
     fn every_form_compiles() {
         assert_eq!(PATTERNS.len(), FORMS.len());
+        assert!(ANY.is_some());
     }
 }

@@ -36,7 +36,7 @@ const LINKS: &[&str] = &["help_url", "home", "docs", "support", "register"];
 static HTML: LazyLock<Option<Pattern>> =
     LazyLock::new(|| Pattern::parse(r"</?[A-Za-z][A-Za-z0-9]*(\s[^<>]*)?/?>|<!--").ok());
 static SCRIPT: LazyLock<Option<Pattern>> =
-    LazyLock::new(|| Pattern::parse(r"(?i)\b(javascript|vbscript|data)\s*:\s*[^\s]").ok());
+    LazyLock::new(|| Pattern::parse(r"(?i)(?-u:\b)(javascript|vbscript|data)\s*:\s*[^\s]").ok());
 static LINK: LazyLock<Option<Pattern>> = LazyLock::new(|| Pattern::parse(r"\]\(\s*([^)\s]*)").ok());
 
 /// Wrong spellings as whole words, and the right ones. All lower case is left alone: scopes and parameters are named so.

@@ -70,17 +70,18 @@ fn frame(out: &mut String, told: &Told<'_>, f: &Finding, colour: bool) {
     let file = printable(&told.report.file_of(f));
     let _ = writeln!(out, "{pad}--> {file}:{}:{}", f.line, f.column);
     if let Some(line) = line_of(told, f).filter(|l| !l.trim().is_empty()) {
-        let shown = printable(line);
+        let (line, column) = window(line, f.column);
+        let shown = printable(&line);
         // Tabs and wide characters keep their width, so that the caret stands below what it means.
         let before: String = shown
             .chars()
-            .take(f.column.saturating_sub(1))
+            .take(column.saturating_sub(1))
             .map(blank)
             .collect();
         let under: String = shown
             .chars()
-            .skip(f.column.saturating_sub(1))
-            .take(width(line, f.column))
+            .skip(column.saturating_sub(1))
+            .take(width(&line, column))
             .map(|c| if is_wide(c) { "^^" } else { "^" })
             .collect();
         let caret = if under.is_empty() { "^" } else { &under };
@@ -93,6 +94,31 @@ fn frame(out: &mut String, told: &Told<'_>, f: &Finding, colour: bool) {
         let _ = writeln!(out, "{pad} = {}", printable(fix));
     }
     out.push('\n');
+}
+
+/// Most characters of a line that are shown; of a longer one, what is around the place.
+const SHOWN: usize = 240;
+/// How many of them stand before the place.
+const BEFORE: usize = 80;
+
+/// The part of a line around a column, and the column in it. A file may be one line of a megabyte, with a hundred findings.
+fn window(line: &str, column: usize) -> (String, usize) {
+    if line.len() <= SHOWN {
+        return (line.to_owned(), column);
+    }
+    let start = match column {
+        column if column <= SHOWN => 0,
+        column => column - BEFORE,
+    };
+    let mut rest = line.chars().skip(start);
+    let mut shown: String = rest.by_ref().take(SHOWN + BEFORE).collect();
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    match start {
+        0 => (shown, column),
+        start => (format!("…{shown}"), column - start + 1),
+    }
 }
 
 /// What is as wide as a character, but blank.

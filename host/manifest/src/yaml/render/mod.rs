@@ -128,9 +128,16 @@ pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// Most characters that a finding is said to be about: a file of one line is told of a hundred times over.
+const MAX_WIDTH: usize = 1_000;
+
 /// How many characters a finding is about: to the end of a quoted text, or of the word.
 fn width(line: &str, column: usize) -> usize {
-    let rest: Vec<char> = line.chars().skip(column.saturating_sub(1)).collect();
+    let rest: Vec<char> = line
+        .chars()
+        .skip(column.saturating_sub(1))
+        .take(MAX_WIDTH)
+        .collect();
     let length = match rest.first() {
         Some(quote @ ('"' | '\'')) => rest
             .iter()
