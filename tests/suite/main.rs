@@ -20,4 +20,5 @@ mod quirks;
 mod readme;
 mod refusals;
 mod signin;
+mod signin_signed;
 mod vendors;

@@ -348,6 +348,11 @@ fn usable(
         return Usable::No("the operator does not offer this way to sign in".into());
     }
     match auth {
+        AuthMethod::Oauth1(oauth)
+            if oauth.client.owner.is_none() && sealed.is_none_or(|config| config.client_id.is_none()) =>
+        {
+            Usable::No("the operator has to register a client for this app and enter its key and secret in a configuration".into())
+        }
         AuthMethod::Oauth2(oauth)
             if oauth.client.owner.is_none()
                 && !oauth.register
@@ -437,6 +442,18 @@ pub(crate) fn pins(sealed: &ConfigurationSealed) -> AllowedHosts {
 fn default_pins(manifest: &Manifest) -> AllowedHosts {
     let mut pins = AllowedHosts::none();
     for auth in manifest.auth.values() {
+        if let AuthMethod::Oauth1(oauth) = auth {
+            // A PLAINTEXT signature shows the secret to the API too.
+            let own = oauth
+                .request_token_url
+                .iter()
+                .chain(&oauth.access_token_url);
+            for template in own.chain([&manifest.api.base_url]) {
+                if let Some(pattern) = fixed_host(template, manifest.self_hosted) {
+                    pins.push(pattern);
+                }
+            }
+        }
         if let AuthMethod::Oauth2(oauth) = auth {
             for template in endpoints(oauth) {
                 if let Some(pattern) = fixed_host(template, manifest.self_hosted) {

@@ -16,6 +16,7 @@ use url::Url;
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Entropy, OsEntropy, SystemClock};
 use crate::error::ConnectError;
+use crate::signing;
 use crate::token::gate::Gate;
 use crate::view::Change;
 
@@ -132,6 +133,8 @@ pub(crate) struct Inner {
     pub(crate) changes: broadcast::Sender<Change>,
     /// What servers publish about themselves, remembered for a while.
     pub(crate) copies: crate::token::found::Copies,
+    /// Clocks of apps, minted tokens, temporary keys.
+    pub(crate) signing: signing::Shared,
     /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// How many token requests go to one host at once, and when it is left alone.
@@ -192,6 +195,7 @@ impl Engine {
                 options,
                 changes,
                 copies: crate::token::found::Copies::default(),
+                signing: signing::Shared::default(),
                 turns: Mutex::default(),
                 gate: Gate::default(),
             }),

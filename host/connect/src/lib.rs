@@ -10,6 +10,8 @@
 //! | `configuration` | what the operator sets for an app: OAuth clients and the hosts that they are pinned to |
 //! | `session` | short-lived rights of one owner's browser, and the hand-over to the platform's backend |
 //! | `flow` | sign-ins under way: forms, authorization, callbacks |
+//! | `login` | an app's own log-in requests; discovery after a sign-in |
+//! | `signing` | signatures over requests, minted tokens, temporary keys |
 //! | `token` | exchange, refresh, revocation |
 //! | `jose` | signed tokens: made here, and checked here |
 //! | `alive` | what is due without anybody asking: renewals, tests |
@@ -37,8 +39,10 @@ mod hidden;
 mod ids;
 mod jose;
 mod key;
+mod login;
 mod record;
 mod session;
+mod signing;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use keyport_vault::{Expect, LeaseTry};
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::flow::problem;
-use crate::record::{self, Flow, Session, SessionStatus, Stored};
+use crate::record::{self, Flow, Session, SessionStatus, SignedFlow, Stored};
 use crate::view::{FlowStatus, SweepReport};
 
 /// How long one sweep may take before another host may begin: what is begun in its minute, and the longest of it.
@@ -52,6 +52,14 @@ impl Engine {
                     code = error.code(),
                     "a flow was not swept"
                 );
+            }
+        }
+        // What a sign-in by OAuth 1.0a pinned goes when its time is over, however it ended.
+        for head in self.heads::<SignedFlow>(None).await? {
+            if now >= head.clear.expires_at {
+                self.commit(vec![record::delete(&head.id, Expect::Exists)])
+                    .await?;
+                report.removed += 1;
             }
         }
         for head in self.heads::<Session>(None).await? {

@@ -24,6 +24,8 @@ pub(crate) struct Terms {
     pub limits: Limits,
     /// When the body must have ended, where that is limited.
     pub body_deadline: Option<Instant>,
+    /// Whether cookies are passed on: to the host's own flows, which may be told to keep one.
+    pub cookies: bool,
     /// What may not come back; empty for the host's own flows.
     pub scrubber: Scrubber,
 }
@@ -38,6 +40,7 @@ pub(crate) fn receive(
     let Terms {
         limits,
         body_deadline,
+        cookies,
         scrubber,
     } = terms;
     let (status, mut map) = (parts.status, parts.headers);
@@ -45,7 +48,7 @@ pub(crate) fn receive(
         return Err(EgressError::BadAnswer("it switches to another protocol"));
     }
     headers::check_size(&map, limits.header_bytes, Part::ResponseHeaders)?;
-    headers::strip_answer(&mut map);
+    headers::strip_answer(&mut map, cookies);
     let has_body = *method != Method::HEAD
         && status != StatusCode::NO_CONTENT
         && status != StatusCode::NOT_MODIFIED;

@@ -1,12 +1,13 @@
 //! Step 3: what is added to a request, and to which hosts.
 //!
-//! The manifest's constants go to every host of the call. The credential goes to its audience and
+//! The manifest's constants go to every host of the call. A credential goes to its audience and
 //! nowhere else: to any other allowed host the request goes without it. Handles become values in their
-//! slots only.
+//! slots only. What signs the whole request comes after all of this, in [`sign`](crate::sign).
 //!
 //! The order is: look at what the caller wrote (no handle out of its slot), then put values in. The other
 //! way round would search the caller's own credential for trouble and find it.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 use url::Url;
@@ -17,8 +18,9 @@ use crate::error::EgressError;
 use crate::handles::{Issued, Slot};
 use crate::headers;
 use crate::pass::Pass;
+use crate::place;
 use crate::scrub::Scrubber;
-use crate::secret::Place;
+use crate::secret::{Injection, Place, Secret};
 
 const OUR_NAME: &str = concat!("keyport/", env!("CARGO_PKG_VERSION"));
 
@@ -58,7 +60,7 @@ pub(crate) fn redeem_handles(
 fn meant_for(pass: &Pass, handle: &Issued, url: &Url) -> bool {
     match (&handle.audience, &pass.credential) {
         (Some(audience), _) => audience.allows(url),
-        (None, Some(credential)) => credential.audience.allows(url),
+        (None, Some(credential)) => credential.is_for(url),
         (None, None) => pass
             .base_url
             .as_ref()
@@ -142,15 +144,37 @@ pub(crate) fn constants(
     Ok(())
 }
 
-/// Attaches each credential whose audience the URL is within. Replaces what stands there.
-pub(crate) fn credential(
+/// Attaches every credential whose audience the URL is in. Replaces what stands in headers and query; gives the body back,
+/// changed where a part belongs into it.
+pub(crate) fn credentials(
     pass: &Pass,
     url: &mut Url,
     map: &mut HeaderMap,
-) -> Result<(), EgressError> {
-    let meant = url.clone();
-    let fitting = pass.credentials().filter(|c| c.audience.allows(&meant));
-    for part in fitting.flat_map(|credential| &credential.parts) {
+    mut body: Option<Bytes>,
+) -> Result<Option<Bytes>, EgressError> {
+    let at = url.clone();
+    for credential in pass.credentials().filter(|known| known.is_for(&at)) {
+        body = parts(&credential.parts, url, map, body)?;
+    }
+    Ok(body)
+}
+
+/// Whether some part goes into the body of a request to this URL, so that it has to be at hand.
+pub(crate) fn needs_body(pass: &Pass, url: &Url) -> bool {
+    pass.credentials()
+        .filter(|known| known.is_for(url))
+        .flat_map(|known| &known.parts)
+        .any(|part| part.place == Place::Body)
+}
+
+/// Puts parts in their places.
+pub(crate) fn parts(
+    parts: &[Injection],
+    url: &mut Url,
+    map: &mut HeaderMap,
+    mut body: Option<Bytes>,
+) -> Result<Option<Bytes>, EgressError> {
+    for part in parts {
         match part.place {
             Place::Header => {
                 let value = headers::secret_value(&part.name, part.value.expose())?;
@@ -161,30 +185,37 @@ pub(crate) fn credential(
                 url.query_pairs_mut()
                     .append_pair(&part.name, part.value.expose());
             }
+            Place::Body => {
+                let bytes = body.as_deref().ok_or(EgressError::NoPlaceInBody)?;
+                body = Some(place::put(map, bytes, &part.name, &part.value)?.into());
+            }
         }
     }
-    Ok(())
+    Ok(body)
 }
 
-/// Every secret of the call, to be searched for in what comes back.
-pub(crate) fn scrubber(pass: &Pass, issued: &[Issued]) -> Scrubber {
-    let credentials = pass.credentials().flat_map(|known| &known.scrub);
-    Scrubber::new(credentials.chain(issued.iter().map(|handle| &handle.value)))
+/// Every secret of the call, and what was derived from them, to be searched for in what comes back.
+pub(crate) fn scrubber(pass: &Pass, issued: &[Issued], derived: &[Secret]) -> Scrubber {
+    let known = pass.credentials().flat_map(|known| &known.scrub);
+    let handles = issued.iter().map(|handle| &handle.value);
+    Scrubber::new(known.chain(handles).chain(derived))
 }
 
 /// Whether a redirect's target spells out a secret of the call towards a host that is not its audience: an
 /// upstream that echoes the query in `Location` would otherwise make us deliver the credential ourselves.
-pub(crate) fn leaks(pass: &Pass, issued: &[Issued], next: &Url) -> bool {
-    let strangers = pass.credentials().filter(|c| !c.audience.allows(next));
-    let main = pass.credential.as_ref();
-    let handles = issued
+pub(crate) fn leaks(pass: &Pass, issued: &[Issued], derived: &[Secret], next: &Url) -> bool {
+    let foreign = pass
+        .credentials()
+        .filter(|known| !known.is_for(next))
+        .flat_map(|known| &known.scrub);
+    let at_home = pass.credentials().any(|known| known.is_for(next));
+    let rest = issued
         .iter()
-        .filter(|_| !main.is_some_and(|known| known.audience.allows(next)));
-    let secrets = strangers
-        .flat_map(|known| &known.scrub)
-        .chain(handles.map(|handle| &handle.value));
+        .map(|handle| &handle.value)
+        .chain(derived)
+        .filter(|_| !at_home);
     let text = next.as_str();
-    Scrubber::new(secrets).text(text) != text
+    Scrubber::new(foreign.chain(rest)).text(text) != text
 }
 
 fn without_parameter(url: &mut Url, name: &str) {

@@ -14,7 +14,6 @@ fn pass() -> Pass {
         "api.example.com, cdn.example.com".parse().unwrap(),
     );
     pass.credential = Some(Credential {
-        audience: "api.example.com".parse().unwrap(),
         parts: vec![
             Injection {
                 place: Place::Header,
@@ -27,9 +26,13 @@ fn pass() -> Pass {
                 value: Secret::new("a&b=c d"),
             },
         ],
-        scrub: vec![],
+        ..Credential::new("api.example.com".parse().unwrap())
     });
     pass
+}
+
+fn credential(pass: &Pass, url: &mut Url, map: &mut HeaderMap) -> Result<(), EgressError> {
+    credentials(pass, url, map, None).map(drop)
 }
 
 fn url(text: &str) -> Url {

@@ -91,10 +91,7 @@ impl Connector {
             let tls = TlsConnector::from(Arc::clone(&self.tls))
                 .connect(name, tcp)
                 .await
-                .map_err(|error| EgressError::Tls {
-                    host,
-                    why: tls_reason(&error),
-                })?;
+                .map_err(|error| tls_error(host, &error))?;
             Box::new(tls)
         } else {
             Box::new(tcp)
@@ -210,11 +207,16 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, EgressError> {
     }
 }
 
-fn tls_reason(error: &io::Error) -> String {
-    error
+fn tls_error(host: String, error: &io::Error) -> EgressError {
+    // With TLS 1.2 the upstream's word on a client certificate comes within the handshake.
+    if crate::send::refuses_certificate(error) {
+        return EgressError::IdentityRefused { host };
+    }
+    let why = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .map_or_else(|| error.kind().to_string(), ToString::to_string)
+        .map_or_else(|| error.kind().to_string(), ToString::to_string);
+    EgressError::Tls { host, why }
 }
 
 /// Whether an address is one of this machine's: only then can a socket be bound to it. Nothing is sent.

@@ -45,6 +45,18 @@ pub enum EgressError {
     /// A credential or fixed header cannot be written into a request (control characters, bad name).
     #[error("the value for {0} cannot be sent: it holds characters that are not allowed there")]
     Unsendable(String),
+    /// A credential that goes into the body, and a body that has no room for it.
+    #[error("this app's credential goes into the request's body; send a json object or a form")]
+    NoPlaceInBody,
+    /// The request cannot be signed as the app demands.
+    #[error("the request cannot be signed: {0}")]
+    NotSigned(&'static str),
+    /// The upstream does not take the client certificate.
+    #[error("{host} refuses the client certificate")]
+    IdentityRefused {
+        /// The host.
+        host: String,
+    },
     /// The name did not resolve.
     #[error("{host} could not be found: {why}")]
     Dns {
@@ -114,6 +126,9 @@ impl EgressError {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::HandleOutOfSlot(_) => "handle_out_of_slot",
             Self::Unsendable(_) => "unsendable_value",
+            Self::NoPlaceInBody => "no_place_in_body",
+            Self::NotSigned(_) => "not_signed",
+            Self::IdentityRefused { .. } => "client_certificate_refused",
             Self::Dns { .. } => "dns_failed",
             Self::AddressBlocked { .. } => "address_blocked",
             Self::Connect { .. } => "connect_failed",
@@ -139,6 +154,9 @@ impl EgressError {
             | Self::MethodNotAllowed { .. }
             | Self::HandleOutOfSlot(_)
             | Self::Unsendable(_)
+            | Self::NoPlaceInBody
+            | Self::NotSigned(_)
+            | Self::IdentityRefused { .. }
             | Self::Dns { .. }
             | Self::AddressBlocked { .. }
             | Self::Connect { .. }

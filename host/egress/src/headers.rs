@@ -108,8 +108,9 @@ pub(crate) fn screen(
     Ok(kept)
 }
 
-/// Takes out of an answer what is not passed on: the hop's headers, cookies, and what acts on an origin.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+/// Takes out of an answer what is not passed on: the hop's headers, cookies (unless they are asked for), and what acts on an
+/// origin.
+pub(crate) fn strip_answer(headers: &mut HeaderMap, cookies: bool) {
     let named = named_by_connection(headers);
     let gone: Vec<HeaderName> = headers
         .keys()
@@ -118,7 +119,7 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
             // The length is a framing header on the way out, and news on the way back.
             (HOP.contains(&plain.as_str()) && plain != "content-length")
                 || named.contains(&plain)
-                || ORIGIN_WIDE.contains(&plain.as_str())
+                || (ORIGIN_WIDE.contains(&plain.as_str()) && !(cookies && plain == "set-cookie"))
                 || plain.starts_with("proxy-")
                 || plain.starts_with("access-control-")
         })
@@ -202,13 +203,12 @@ mod tests {
         let mut pass = Pass::new("o", purpose, AllowedHosts::none());
         pass.reserved_headers = vec!["X-Api-Version".to_owned()];
         pass.credential = Some(Credential {
-            audience: AllowedHosts::none(),
             parts: vec![Injection {
                 place: Place::Header,
                 name: "X-Shop-Token".to_owned(),
                 value: Secret::new("secret-value"),
             }],
-            scrub: vec![],
+            ..Credential::new(AllowedHosts::none())
         });
         pass
     }
@@ -360,7 +360,7 @@ mod tests {
             ("www-authenticate", "Bearer"),
             ("etag", "x"),
         ]);
-        strip_answer(&mut answer);
+        strip_answer(&mut answer, false);
         let mut left: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(

@@ -93,7 +93,7 @@ pub struct Pass {
 
 impl Pass {
     /// Every credential of the call.
-    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Credential> {
+    pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
         self.credential.iter().chain(&self.further)
     }
 

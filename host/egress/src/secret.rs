@@ -4,8 +4,13 @@
 //! accident does not compile. [`Credential`] binds secrets to an *audience*: the hosts that may see
 //! them. Nothing in this crate attaches a secret to a request whose URL is outside that audience.
 
+use std::sync::Arc;
+
 use keyport_manifest::hosts::AllowedHosts;
+use url::Url;
 use zeroize::Zeroizing;
+
+use crate::sign::Signer;
 
 /// A piece of secret text. Wiped on drop; cannot be printed, compared or serialised.
 #[derive(Clone)]
@@ -36,14 +41,16 @@ pub enum Place {
     Header,
     /// A query parameter of this name.
     Query,
+    /// A member of the JSON object, or a parameter of the form, that the request's body is.
+    Body,
 }
 
 /// One rendered line of an auth method's `inject` list.
 #[derive(Clone)]
 pub struct Injection {
-    /// Header or query parameter.
+    /// Header, query parameter or member of the body.
     pub place: Place,
-    /// The header's or parameter's name.
+    /// The header's, parameter's or member's name.
     pub name: String,
     /// The whole value, scheme included (`Bearer …`).
     pub value: Secret,
@@ -55,10 +62,43 @@ pub struct Credential {
     /// The hosts that may see the credential. A host that the pass allows but the audience does not
     /// gets the request without it.
     pub audience: AllowedHosts,
+    /// Hosts inside the audience that have a credential of their own, or none: the narrower line holds.
+    pub except: AllowedHosts,
     /// What to attach.
     pub parts: Vec<Injection>,
+    /// What signs the finished request, after the parts are in.
+    pub signer: Option<Arc<dyn Signer>>,
     /// Every secret value that must not come back in an answer: the bare token or key, not the
     /// rendered header. Values under [`MIN_SCRUBBED`](crate::MIN_SCRUBBED) bytes are not scrubbed.
     /// The parts themselves are *not* scrubbed, because a part may be a harmless constant.
     pub scrub: Vec<Secret>,
+}
+
+impl Credential {
+    /// Nothing yet, for this audience.
+    pub fn new(audience: AllowedHosts) -> Self {
+        Self {
+            audience,
+            except: AllowedHosts::none(),
+            parts: Vec::new(),
+            signer: None,
+            scrub: Vec::new(),
+        }
+    }
+
+    /// Whether a request to this URL carries it.
+    pub fn is_for(&self, url: &Url) -> bool {
+        self.audience.allows(url) && !self.except.allows(url)
+    }
+
+    /// Whether the host fills in the query parameter or the body's member of this name.
+    pub(crate) fn fills_in(&self, place: Place, name: &str) -> bool {
+        self.parts
+            .iter()
+            .any(|part| part.place == place && part.name.eq_ignore_ascii_case(name))
+            || self
+                .signer
+                .as_ref()
+                .is_some_and(|signer| signer.fills_in(place, name))
+    }
 }

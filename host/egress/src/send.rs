@@ -5,7 +5,8 @@
 //!
 //! 1. [`headers::screen`]: refuse what the caller may not set.
 //! 2. [`target`]: one reading of the URL; https, no user-info, no address; method, host and port allowed.
-//! 3. [`attach`]: handles in their slots, the manifest's constants, the credential for its audience.
+//! 3. [`attach`], [`sign`](crate::sign): handles in their slots, the manifest's constants, the credential for its audience;
+//!    last a signature over what will leave, where the app takes one.
 //! 4. [`connect`](crate::connect): resolve once, drop special addresses, connect to exactly the rest.
 //! 5. [`tls`](crate::tls): TLS 1.2 or 1.3, verified.
 //! 6. [`answer`], [`redirect`], [`decode`](crate::decode): time, header and body limits, decompressed size
@@ -13,18 +14,20 @@
 //!    headers and body (so step 1 has nothing left to look at).
 //! 7. [`answer`], [`scrub`](crate::scrub): secrets taken out of what goes back, headers and body.
 //!
-//! Overrides of origins are applied between 3 and 4: everything is decided about the URL that the manifest
-//! speaks of, and only the way there differs.
+//! Overrides of origins are applied towards the end of 3: everything is decided about the URL that the manifest
+//! speaks of, and only the way there differs. A signature is made over the URL that the upstream will see.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ipnet::IpNet;
+use rustls::AlertDescription;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -45,6 +48,8 @@ use crate::pool::Pools;
 use crate::redirect;
 use crate::resolve::{Resolve, SystemResolver};
 use crate::scrub::Scrubber;
+use crate::secret::Secret;
+use crate::sign::{Covers, NotSigned, Signer, Unsigned};
 use crate::target;
 use crate::tls::TlsBase;
 
@@ -62,6 +67,9 @@ const CONNECTION_IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_ORIGIN: usize = 8;
 /// Header lines in an answer.
 const MAX_HEADERS: usize = 256;
+
+/// Up to this many bytes of a body are kept in memory for a signature that could do without, and for a second try.
+const AT_HAND: u64 = 1 << 20;
 
 /// What the operator decides about all outgoing traffic.
 pub struct EgressConfig {
@@ -177,9 +185,12 @@ impl Egress {
             body,
         };
         let mut hops = 0;
+        let mut derived = Vec::new();
         loop {
             let (method, from) = (hop.method.clone(), hop.url.clone());
-            let answer = self.one_hop(pass, &issued, hop, &limits).await?;
+            let answer = self
+                .one_hop(pass, &issued, hop, &limits, &mut derived)
+                .await?;
             // 6. A redirect is returned, or becomes the next hop.
             let next = match pass.redirects {
                 Redirects::Return => None,
@@ -189,13 +200,14 @@ impl Egress {
             };
             let Some(next) = next else {
                 // 6 and 7. Limits on the answer; secrets taken out.
-                return answer::receive(&method, answer, terms(pass, &issued, limits, deadline));
+                let terms = terms(pass, &issued, &derived, limits, deadline);
+                return answer::receive(&method, answer, terms);
             };
             hops += 1;
             if hops > redirect::MAX_HOPS {
                 return Err(EgressError::TooManyRedirects(redirect::MAX_HOPS));
             }
-            if attach::leaks(pass, &issued, &next.url) {
+            if attach::leaks(pass, &issued, &derived, &next.url) {
                 return Err(EgressError::BadAnswer(
                     "it redirects a credential to a host that the credential is not for",
                 ));
@@ -209,13 +221,14 @@ impl Egress {
         }
     }
 
-    /// Steps 2 to 5 for one request.
+    /// Steps 2 to 5 for one request. What was derived from secrets on the way is added to `derived`.
     async fn one_hop(
         &self,
         pass: &Pass,
         issued: &[Issued],
         hop: Hop,
         limits: &Limits,
+        derived: &mut Vec<Secret>,
     ) -> Result<Response<hyper::body::Incoming>, EgressError> {
         let network = &self.0.network;
         let Hop {
@@ -229,26 +242,83 @@ impl Egress {
         target::check_url(pass, &url, &network.filter, &network.origins)?;
         // 3. What is attached, on the logical URL.
         if !issued.is_empty() {
-            let bytes = body
-                .collect_part(limits.request_body, Part::RequestBody)
-                .await?;
+            let bytes = whole(body, limits).await?;
             attach::redeem_handles(pass, issued, &mut url, &mut headers, &bytes)?;
             body = Body::from_bytes(bytes);
         }
         attach::constants(pass, &mut url, &mut headers)?;
-        attach::credential(pass, &mut url, &mut headers)?;
-        let identity = pass.identity.as_ref().filter(|own| own.is_for(&url));
-        // The operator's overrides change the way, not the decision.
+        let logical = url.clone();
+        let signers: Vec<&dyn Signer> = pass
+            .credentials()
+            .filter(|known| known.is_for(&logical))
+            .filter_map(|known| known.signer.as_deref())
+            .collect();
+        let covers_body = signers.iter().any(|signer| match signer.covers(&headers) {
+            Covers::Nothing => false,
+            Covers::Body => true,
+            Covers::BodyAtHand => body.exact_len().is_some_and(|length| length <= AT_HAND),
+        });
+        let mut bytes = None;
+        if covers_body || attach::needs_body(pass, &url) {
+            bytes = Some(whole(std::mem::take(&mut body), limits).await?);
+        }
+        bytes = attach::credentials(pass, &mut url, &mut headers, bytes)?;
+        // A request that may have to be signed anew, because the upstream's clock is another one, is kept for that.
+        if bytes.is_none()
+            && !signers.is_empty()
+            && body.exact_len().is_some_and(|length| length <= AT_HAND)
+        {
+            bytes = Some(whole(std::mem::take(&mut body), limits).await?);
+        }
+        let identity = pass.identity.as_ref().filter(|own| own.is_for(&logical));
+        // The operator's overrides change the way, not the decision; what is signed is what leaves.
         let host = target::shown_host(&url);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = target::wire_uri(&network.origins.apply(&url))?;
-        *request.headers_mut() = headers;
-        // 4 and 5. Over a connection of this owner (and of this certificate, where one is for this host), made by `Connector`.
-        self.client(&pass.owner, identity)
-            .request(request)
-            .await
-            .map_err(|error| reason(&error, &host, limits))
+        let wire = network.origins.apply(&url);
+        let mut stream = Some(body);
+        let mut tries = 0;
+        loop {
+            let (mut url, mut headers, mut bytes) = (wire.clone(), headers.clone(), bytes.clone());
+            for signer in &signers {
+                let unsigned = Unsigned {
+                    method: &method,
+                    url: &url,
+                    headers: &headers,
+                    body: bytes
+                        .as_deref()
+                        .filter(|_| signer.covers(&headers) != Covers::Nothing),
+                };
+                let signed = signer
+                    .sign(&unsigned)
+                    .map_err(|NotSigned(why)| EgressError::NotSigned(why))?;
+                derived.extend(signed.derived);
+                bytes = attach::parts(&signed.parts, &mut url, &mut headers, bytes)?;
+            }
+            let again = bytes.is_some();
+            let body = match bytes {
+                Some(bytes) => Body::from_bytes(bytes),
+                None => stream.take().unwrap_or_default(),
+            };
+            let mut request = Request::new(body);
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = target::wire_uri(&url)?;
+            *request.headers_mut() = headers;
+            // 4 and 5. Over a connection of this owner (and of this certificate, where one is for this host), made by
+            // `Connector`.
+            let answer = self
+                .client(&pass.owner, identity)
+                .request(request)
+                .await
+                .map_err(|error| reason(&error, &host, limits))?;
+            let (status, map) = (answer.status(), answer.headers());
+            let wrong_time = again
+                && tries == 0
+                && status.is_client_error()
+                && signers.iter().any(|signer| signer.again(status, map));
+            if !wrong_time {
+                return Ok(answer);
+            }
+            tries += 1;
+        }
     }
 
     fn client(&self, owner: &str, identity: Option<&Identity>) -> Client<Connector, Body> {
@@ -276,12 +346,24 @@ impl Egress {
     }
 }
 
-fn terms(pass: &Pass, issued: &[Issued], limits: Limits, deadline: Instant) -> Terms {
+async fn whole(body: Body, limits: &Limits) -> Result<Bytes, EgressError> {
+    body.collect_part(limits.request_body, Part::RequestBody)
+        .await
+}
+
+fn terms(
+    pass: &Pass,
+    issued: &[Issued],
+    derived: &[Secret],
+    limits: Limits,
+    deadline: Instant,
+) -> Terms {
     Terms {
         limits,
+        cookies: pass.purpose == Purpose::Flow,
         body_deadline: (pass.purpose != Purpose::Proxy).then_some(deadline),
         scrubber: match pass.purpose {
-            Purpose::Guest | Purpose::Proxy => attach::scrubber(pass, issued),
+            Purpose::Guest | Purpose::Proxy => attach::scrubber(pass, issued, derived),
             Purpose::Flow => Scrubber::default(),
         },
     }
@@ -294,6 +376,11 @@ fn reason(error: &legacy::Error, host: &str, limits: &Limits) -> EgressError {
     while let Some(cause) = next {
         if let Some(own) = cause.downcast_ref::<EgressError>() {
             return own.clone();
+        }
+        if refuses_certificate(cause) {
+            return EgressError::IdentityRefused {
+                host: host.to_owned(),
+            };
         }
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             if http.is_parse_too_large() {
@@ -315,4 +402,26 @@ fn reason(error: &legacy::Error, host: &str, limits: &Limits) -> EgressError {
         };
     }
     EgressError::Broken
+}
+
+/// With TLS 1.3 the upstream's word on a client certificate comes after the handshake, as an alert while reading.
+pub(crate) fn refuses_certificate(cause: &(dyn StdError + 'static)) -> bool {
+    let inside = cause
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = inside else {
+        return false;
+    };
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
 }

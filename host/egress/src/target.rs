@@ -120,16 +120,12 @@ pub(crate) fn check_query(pass: &Pass, url: &Url) -> Result<(), EgressError> {
     if pass.purpose == Purpose::Flow {
         return Ok(());
     }
-    let injected = pass
-        .credentials()
-        .flat_map(|credential| &credential.parts)
-        .filter(|part| part.place == Place::Query);
-    for part in injected {
-        if url
-            .query_pairs()
-            .any(|(name, _)| name.eq_ignore_ascii_case(&part.name))
-        {
-            return Err(EgressError::ForbiddenParameter(part.name.clone()));
+    for (name, _) in url.query_pairs() {
+        let taken = pass
+            .credentials()
+            .any(|credential| credential.fills_in(Place::Query, &name));
+        if taken {
+            return Err(EgressError::ForbiddenParameter(name.into_owned()));
         }
     }
     Ok(())

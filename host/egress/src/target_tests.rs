@@ -193,13 +193,12 @@ fn connect_and_trace_are_never_sent_and_reading_calls_only_read() {
 fn a_caller_cannot_bring_the_parameter_that_carries_the_credential() {
     let mut pass = pass("api.example.com");
     pass.credential = Some(Credential {
-        audience: AllowedHosts::none(),
         parts: vec![Injection {
             place: Place::Query,
             name: "api_key".to_owned(),
             value: Secret::new("x"),
         }],
-        scrub: vec![],
+        ..Credential::new(AllowedHosts::none())
     });
     let check = |url: &str| check_query(&pass, &Url::parse(url).unwrap());
     assert_eq!(check("https://api.example.com/?key=1"), Ok(()));

@@ -42,12 +42,8 @@ impl State {
     pub fn new(app: &str, mut call: Call, limits: CallLimits) -> Self {
         // Placeholders are good for this call only, whatever the pass was used for before.
         call.pass.handles = Handles::default();
-        let secrets = call
-            .pass
-            .credential
-            .as_ref()
-            .map(|credential| &credential.scrub);
-        let scrubber = Scrubber::new(secrets.into_iter().flatten());
+        let secrets = call.pass.credentials().flat_map(|known| &known.scrub);
+        let scrubber = Scrubber::new(secrets);
         let lines = Arc::new(Lines::new(app, Arc::clone(&call.log), scrubber, &limits));
         let wasi = WasiCtx::builder()
             .stdout(Sink::new(Arc::clone(&lines), LogLevel::Debug))

@@ -31,7 +31,9 @@ impl Engine {
     ) -> Result<Vec<Write>, ConnectError> {
         match &seal {
             Seal::Put(sealed) => {
-                clear.expires_at = sealed.token.as_ref().and_then(|token| token.expires_at);
+                let session = sealed.session.as_ref().and_then(|life| life.expires_at);
+                let token = sealed.token.as_ref().and_then(|token| token.expires_at);
+                clear.expires_at = token.or(session);
                 clear.token_at = sealed.token.as_ref().map(|token| token.obtained_at);
                 clear.renews = self.renews_with(clear, sealed);
             }

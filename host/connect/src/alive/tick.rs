@@ -8,6 +8,7 @@ use futures_util::stream;
 use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::login::CHOOSE;
 use crate::record::{Connection, Stored};
 use crate::token::Need;
 use crate::view::{ConnectionState, SweepReport};
@@ -134,7 +135,9 @@ impl Engine {
             return Ok(Done::Abandoned);
         }
         if clear.retry_until.is_none_or(|until| now >= until) {
-            self.abandon(stored, "provider_down").await?;
+            let asks = clear.reason.as_ref().is_some_and(|it| it.code == CHOOSE);
+            let why = if asks { "not_chosen" } else { "provider_down" };
+            self.abandon(stored, why).await?;
             return Ok(Done::Abandoned);
         }
         match self.try_pending(stored.id()).await {

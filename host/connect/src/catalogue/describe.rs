@@ -243,7 +243,7 @@ fn method(id: &str, auth: &AuthMethod, usable: &Usable, redirect_uri: Option<&st
                 oauth.grant,
                 Oauth2Grant::AuthorizationCode | Oauth2Grant::Device
             )
-        }),
+        }) || is_three_legged(auth),
         redirect_uri: redirect_uri.filter(|_| own_client).map(str::to_owned),
     }
 }
@@ -313,4 +313,9 @@ fn trigger(id: &str, trigger: &Trigger) -> TriggerView {
         output: trigger.output.clone(),
         sample: trigger.sample.clone().unwrap_or_default(),
     }
+}
+
+/// Whether the person goes to the app's own page by OAuth 1.0a.
+pub(crate) fn is_three_legged(auth: &AuthMethod) -> bool {
+    matches!(auth, AuthMethod::Oauth1(m) if m.grant == keyport_manifest::Oauth1Grant::ThreeLegged)
 }

@@ -6,7 +6,7 @@
 mod component;
 mod describe;
 
-pub(crate) use describe::logo_url;
+pub(crate) use describe::{is_three_legged, logo_url};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

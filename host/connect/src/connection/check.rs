@@ -7,11 +7,11 @@ use crate::catalogue::AppEntry;
 use crate::connection::scopes::insufficient;
 use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::record::ConnectionSealed;
+use crate::record::{ConfigurationSealed, ConnectionSealed};
 use crate::use_::call::call_error;
 use crate::use_::pass::PassParts;
 use crate::use_::scope;
-use crate::view::{AccountView, GrantsView};
+use crate::view::AccountView;
 
 /// What a test call found.
 pub(crate) struct Checked {
@@ -28,7 +28,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) method: &'a str,
     pub(crate) sealed: &'a ConnectionSealed,
     pub(crate) account: Option<&'a AccountView>,
-    pub(crate) grants: Option<&'a GrantsView>,
+    pub(crate) config: Option<&'a ConfigurationSealed>,
 }
 
 impl Engine {
@@ -44,9 +44,9 @@ impl Engine {
             method: subject.method,
             sealed: subject.sealed,
             account: subject.account,
-            grants: subject.grants,
+            config: subject.config,
         };
-        let call = self.component_call(&parts, true)?;
+        let call = self.component_call(&parts, true).await?;
         if let Test::None { .. } = subject.entry.manifest.test_for(subject.method) {
             return Ok(Checked {
                 account: None,
@@ -78,5 +78,21 @@ impl Engine {
     ) -> Result<Vec<String>, ConnectError> {
         let api = scope::api(entry, method, &scope::of_connection(sealed, None))?;
         Ok(api.hosts.iter().map(ToString::to_string).collect())
+    }
+
+    /// The same before sign-in is through: where the API's address depends on what only an answer will say, nothing yet.
+    pub(crate) fn first_hosts(
+        &self,
+        entry: &AppEntry,
+        method: &str,
+        sealed: &ConnectionSealed,
+    ) -> Result<Vec<String>, ConnectError> {
+        let manifest = &entry.manifest;
+        let captures = manifest.discovery.iter().any(|step| step.is_for(method))
+            || !entry.method(method)?.captures().is_empty();
+        match self.agreed_hosts(entry, method, sealed) {
+            Err(_) if captures => Ok(Vec::new()),
+            other => other,
+        }
     }
 }

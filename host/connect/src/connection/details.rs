@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use indexmap::IndexMap;
+use keyport_manifest::AuthMethod;
 use keyport_vault::Expect;
 
 use super::check::Subject;
@@ -10,6 +11,7 @@ use super::pending::{Fresh, may_pass_later, wrong_account};
 use super::state::works;
 use super::verbs::{Steps, signed_in};
 use crate::actor::Actor;
+use crate::catalogue::is_three_legged;
 use crate::clock::parse_rfc3339;
 use crate::configuration::{check_offered, check_runs};
 use crate::engine::Engine;
@@ -40,7 +42,8 @@ impl Engine {
         let stored = self.connection_of(actor, id).await?;
         signed_in(&stored)?;
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
-        if entry.method(&stored.clear.method)?.oauth2().is_some() {
+        let auth = entry.method(&stored.clear.method)?;
+        if auth.oauth2().is_some() || is_three_legged(auth) {
             return Err(ConnectError::state(
                 "sign_in_again",
                 "to change the details of this account, sign in to it again",
@@ -49,12 +52,20 @@ impl Engine {
         let old = stored.sealed()?;
         let parsed = fields::parse(&entry, &stored.clear.method, &typed, Some(old))?;
         let mut sealed = old.clone();
+        let moved = !fields::same(&old.fields, &parsed.fields);
+        if moved && !old.discovered.is_empty() {
+            // What was found out about the account belongs to the old address, and finding it out may ask something.
+            return Err(ConnectError::state(
+                "sign_in_again",
+                "to use this account at another address, sign in to it again",
+            ));
+        }
         sealed.fields = parsed.fields;
         sealed.credentials = parsed.credentials;
         let mut steps = Steps::new();
         let since = Instant::now();
         // What the new values resolve to is what the person agrees to by giving them.
-        sealed.hosts = match self.agreed_hosts(&entry, &stored.clear.method, &sealed) {
+        sealed.hosts = match self.first_hosts(&entry, &stored.clear.method, &sealed) {
             Ok(hosts) => hosts,
             Err(error) => {
                 steps.failed("fields", since, error.to_string());
@@ -64,14 +75,29 @@ impl Engine {
         steps.done("fields", since, "the account details are complete");
 
         let since = Instant::now();
-        let grants = self.grants_of(&stored).await?;
+        if let AuthMethod::Session(session) = entry.method(&stored.clear.method)?
+            && let Err(error) = self
+                .log_in(
+                    &entry,
+                    stored.owner(),
+                    &stored.clear.method,
+                    session,
+                    &mut sealed,
+                )
+                .await
+        {
+            steps.failed("token", since, error.to_string());
+            return Ok(steps.report(Some(&error), self.view(&stored)));
+        }
+        let since = Instant::now();
+        let config = self.config_of(&stored).await?;
         let subject = Subject {
             entry: &entry,
             owner: stored.owner(),
             method: &stored.clear.method,
             sealed: &sealed,
             account: None,
-            grants: grants.as_ref(),
+            config: config.as_ref(),
         };
         let checked = match self.check(&subject).await {
             Ok(checked) => checked,
@@ -96,7 +122,9 @@ impl Engine {
             steps.done("account", since, format!("connected as {}", account.label));
         }
         sealed.account_extra = checked.extra;
+        sealed.hosts = self.agreed_hosts(&entry, &stored.clear.method, &sealed)?;
         let mut stored = stored;
+        stored.clear.expires_at = sealed.session.as_ref().and_then(|life| life.expires_at);
         works(&mut stored.clear);
         stored.clear.account = checked.account.or(stored.clear.account);
         stored.clear.updated_at = self.now();
@@ -136,6 +164,12 @@ impl Engine {
         let entry = self.inner.catalogue.get(&new.app)?.clone();
         let auth = entry.method(&new.method)?;
         check_runs(&entry.manifest, &new.method)?;
+        if is_three_legged(auth) {
+            return Err(ConnectError::invalid(
+                "method",
+                "a sign-in by OAuth 1.0a is bound to the client that it was made with, and cannot be taken over; connect it in the window",
+            ));
+        }
         let typed = fields::parse(&entry, &new.method, &new.fields, None)?;
         let title = new
             .title

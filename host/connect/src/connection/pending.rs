@@ -17,6 +17,7 @@ use crate::error::ConnectError;
 use crate::event::Note;
 use crate::flow::problem;
 use crate::ids;
+use crate::login::waits_for_choice;
 use crate::record::{
     self, Awaiting, Connection, ConnectionClear, ConnectionSealed, Entity as _, Flow, Seal, Stored,
 };
@@ -114,6 +115,8 @@ impl Engine {
         }
         match self.check_pending(stored).await {
             Ok(checked) => self.passed(id, checked).await,
+            // The question is in the flow; the answer goes on from there.
+            Err(error) if waits_for_choice(&error) => Ok(()),
             Err(error) if may_pass_later(&error) => {
                 let now = self.now();
                 let reason = Reason {
@@ -143,15 +146,16 @@ impl Engine {
 
     async fn check_pending(&self, stored: Stored<Connection>) -> Result<Checked, ConnectError> {
         let stored = self.fresh(stored, None).await?;
+        let stored = self.discover(stored).await?;
         let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
-        let grants = self.grants_of(&stored).await?;
+        let config = self.config_of(&stored).await?;
         let subject = Subject {
             entry: &entry,
             owner: stored.owner(),
             method: &stored.clear.method,
             sealed: stored.sealed()?,
             account: None,
-            grants: grants.as_ref(),
+            config: config.as_ref(),
         };
         self.check(&subject).await
     }
@@ -346,6 +350,7 @@ impl Engine {
             "not_taken_over" => {
                 "the page that asked for this account did not take it over in time; connect it again"
             }
+            "not_chosen" => "nobody chose what this connection is for; connect it again",
             _ => "the app could not be reached for its test; connect it again later",
         };
         let flow = pending.clear.flow.clone().unwrap_or_default();

@@ -166,19 +166,15 @@ impl Engine {
         let mut retried = false;
         loop {
             since = Instant::now();
-            let grants = self.grants_of(&stored).await?;
-            let seen = stored
-                .sealed()?
-                .token
-                .as_ref()
-                .map(|token| token.generation);
+            let config = self.config_of(&stored).await?;
+            let seen = stored.sealed()?.generation();
             let subject = Subject {
                 entry: &entry,
                 owner: stored.owner(),
                 method: &stored.clear.method,
                 sealed: stored.sealed()?,
                 account: stored.clear.account.as_ref(),
-                grants: grants.as_ref(),
+                config: config.as_ref(),
             };
             match self.check(&subject).await {
                 Ok(checked) => {
@@ -209,7 +205,7 @@ impl Engine {
                     // The access token may only be too old: one refresh, then the test again.
                     retried = true;
                     let fresh = self.test_token(stored, seen, steps).await?;
-                    if fresh.sealed()?.token.as_ref().map(|token| token.generation) == seen {
+                    if fresh.sealed()?.generation() == seen {
                         steps.failed("request", since, error.to_string());
                         return Err(error);
                     }
@@ -231,21 +227,12 @@ impl Engine {
         steps: &mut Steps,
     ) -> Result<Stored<Connection>, ConnectError> {
         let since = Instant::now();
-        let Some(before) = stored
-            .sealed()?
-            .token
-            .as_ref()
-            .map(|token| token.generation)
-        else {
+        let Some(before) = stored.sealed()?.generation() else {
             return Ok(stored);
         };
         match self.fresh(stored, stale).await {
             Ok(fresh) => {
-                let renewed = fresh
-                    .sealed()?
-                    .token
-                    .as_ref()
-                    .is_some_and(|token| token.generation != before);
+                let renewed = fresh.sealed()?.generation() != Some(before);
                 if renewed {
                     steps.done("token", since, "the token was renewed");
                 } else if stale.is_none() {

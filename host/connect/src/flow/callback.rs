@@ -12,7 +12,7 @@ use keyport_manifest::{AuthMethod, CallbackVerify, Slot};
 use keyport_vault::Expect;
 
 use super::go::{BROWSER, STATE, cookie_name, read_state};
-use super::{bare_view, problem};
+use super::{bare_view, problem, signed};
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::hidden::Hidden;
@@ -92,6 +92,13 @@ impl Engine {
                 "this sign-in is not known here, or has ended; start again from where you came from",
             )
         };
+        if let Some(flow_id) = get(signed::FLOW).filter(|id| ids::is_id(Flow::PREFIX, id))
+            && let Some(outcome) = self
+                .signed_callback(configuration_id, flow_id, &get, browser)
+                .await?
+        {
+            return Ok(outcome);
+        }
         let names = self.callback_names(configuration_id).await;
         let by_state = names.states.iter().find_map(|name| read_state(get(name)?));
         // An app that brings back no state leaves the browser's own cookie to say which flow it is.
@@ -216,7 +223,11 @@ impl Engine {
     }
 
     /// Ends a flow with an error and says where the browser goes.
-    async fn end_callback(&self, stored: Stored<Flow>, error: Problem) -> CallbackOutcome {
+    pub(super) async fn end_callback(
+        &self,
+        stored: Stored<Flow>,
+        error: Problem,
+    ) -> CallbackOutcome {
         let stored = self.end_flow(stored, error).await;
         outcome(self, &stored)
     }
@@ -262,7 +273,7 @@ struct Names {
     without_state: bool,
 }
 
-fn neutral(code: &str, say: &str) -> Problem {
+pub(super) fn neutral(code: &str, say: &str) -> Problem {
     Problem {
         code: code.to_owned(),
         say: say.to_owned(),
@@ -271,7 +282,7 @@ fn neutral(code: &str, say: &str) -> Problem {
 }
 
 /// Where the browser goes next. The page there asks the server how it went; nothing of it is in the address.
-fn outcome(engine: &Engine, stored: &Stored<Flow>) -> CallbackOutcome {
+pub(super) fn outcome(engine: &Engine, stored: &Stored<Flow>) -> CallbackOutcome {
     let next = match stored.clear.mode {
         FlowMode::Popup => CallbackNext::ClosePopup,
         FlowMode::Redirect => {

@@ -107,7 +107,8 @@ fn section<'m>(
     Ok(values)
 }
 
-fn same(a: &IndexMap<String, Hidden>, b: &IndexMap<String, Hidden>) -> bool {
+/// Whether these are the same values.
+pub(crate) fn same(a: &IndexMap<String, Hidden>, b: &IndexMap<String, Hidden>) -> bool {
     a.len() == b.len()
         && a.iter().all(|(id, value)| {
             b.get(id)

@@ -5,6 +5,7 @@ use keyport_vault::Expect;
 
 use super::fields;
 use crate::actor::Actor;
+use crate::catalogue::is_three_legged;
 use crate::configuration::check_offered;
 use crate::connection::Fresh;
 use crate::engine::Engine;
@@ -35,7 +36,7 @@ impl Engine {
                 Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
             )
         });
-        if auth.oauth2().is_some() && !unattended {
+        if (auth.oauth2().is_some() && !unattended) || is_three_legged(auth) {
             return Err(ConnectError::invalid(
                 "method",
                 "this way to sign in goes through the app's own page",
@@ -101,6 +102,7 @@ impl Engine {
             created_at: self.now(),
             expires_at: self.after(self.inner.options.flow),
             poll_at: None,
+            choosing: None,
         };
         let id = ids::random_id(self.inner.entropy.as_ref(), Flow::PREFIX)?;
         let at = record::record_id::<Flow>(&session.owner, &id);
@@ -135,7 +137,7 @@ impl Engine {
             credentials: typed.credentials,
             ..ConnectionSealed::default()
         };
-        sealed.hosts = self.agreed_hosts(&entry, &form.method, &sealed)?;
+        sealed.hosts = self.first_hosts(&entry, &form.method, &sealed)?;
         let fresh = Fresh {
             owner: session.owner.clone(),
             app: form.app,

@@ -44,6 +44,9 @@ impl Engine {
                 "this sign-in has ended or took too long; start again",
             ));
         }
+        if let Some(signed) = self.signed_flow(flow_id).await? {
+            return self.go_signed(stored, signed).await;
+        }
         let entropy = self.inner.entropy.as_ref();
         let browser = ids::random_secret(entropy)?;
         let mut clear = stored.clear.clone();

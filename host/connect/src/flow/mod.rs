@@ -5,6 +5,7 @@
 //! | [`fields`] | what a person typed, checked against the manifest |
 //! | [`form`] | sign-in by a form: an API key, a password, a token |
 //! | [`start`] | sign-in on the app's own page: everything pinned and sealed |
+//! | [`signed`] | the same by OAuth 1.0a, which has no state: what binds an answer to its flow |
 //! | [`go`] | the browser leaves: state, cookie, authorization URL |
 //! | [`device`] | sign-in by a code that the person types: asked for at the server's pace |
 //! | [`unattended`] | sign-in without a page: as the client itself, or with a signed assertion |
@@ -21,6 +22,7 @@ pub(crate) mod fields;
 pub(crate) mod finish;
 mod form;
 mod go;
+mod signed;
 mod start;
 mod unattended;
 
@@ -74,10 +76,11 @@ impl Engine {
             .await?;
         stored.rev = rev;
         self.tell("flow", stored.owner(), flow_id);
-        if let Some(connection) = &stored.clear.connection_id
-            && let Ok(pending) = self.load::<Connection>(connection).await
-        {
-            self.abandon(pending, "cancelled").await?;
+        let pending = [&stored.clear.choosing, &stored.clear.connection_id];
+        for connection in pending.into_iter().flatten() {
+            if let Ok(pending) = self.load::<Connection>(connection).await {
+                self.abandon(pending, "cancelled").await?;
+            }
         }
         self.flow_view(session, &stored).await
     }
@@ -112,9 +115,12 @@ impl Engine {
         {
             view.device = Some(device::shown(device, stored.clear.expires_at));
         }
+        view.choose = self.question_of(stored).await;
         // A flow that nobody came back from has ended, whether or not the sweep has been by.
-        if matches!(view.status, FlowStatus::Started | FlowStatus::Authorizing)
-            && self.now() >= stored.clear.expires_at
+        if matches!(
+            view.status,
+            FlowStatus::Started | FlowStatus::Authorizing | FlowStatus::Choosing
+        ) && self.now() >= stored.clear.expires_at
         {
             view.status = FlowStatus::Failed;
             view.error = Some(problem(

@@ -4,7 +4,7 @@
 //! then on: whoever edits a manifest or a configuration in between cannot send the code or a secret elsewhere. What is
 //! found out (RFC 8414, 9728) and registered (RFC 7591) is pinned the same way.
 
-use keyport_manifest::{Oauth2, Oauth2Grant, Pkce, Scope};
+use keyport_manifest::{AuthMethod, Oauth2, Oauth2Grant, Pkce, Scope};
 use keyport_vault::Expect;
 
 use super::{client, fields};
@@ -47,6 +47,10 @@ impl Engine {
     ) -> Result<FlowStarted, ConnectError> {
         session.allows_app(&start.app)?;
         let entry = self.inner.catalogue.get(&start.app)?.clone();
+        if let AuthMethod::Oauth1(rule) = entry.method(&start.method)? {
+            let rule = rule.as_ref().clone();
+            return self.start_signed(session, start, rule).await;
+        }
         let oauth = entry.oauth(&start.method)?.clone();
         if matches!(
             oauth.grant,
@@ -143,6 +147,7 @@ impl Engine {
             error: None,
             created_at: self.now(),
             expires_at: self.after(self.inner.options.flow),
+            choosing: None,
             poll_at: None,
         };
         let by_device = sealed.oauth.grant == Oauth2Grant::Device;

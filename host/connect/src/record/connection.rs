@@ -102,7 +102,19 @@ pub(crate) struct ConnectionSealed {
     /// Where its OAuth client talks to, where that was found out: pinned when the person signed in.
     #[serde(default)]
     pub(crate) endpoints: Option<super::Endpoints>,
-    /// Declared captures of token and callback answers.
+    /// The OAuth 1.0a grant.
+    #[serde(default)]
+    pub(crate) oauth1: Option<Oauth1Token>,
+    /// The session that a log-in began, where the way to sign in has sessions; its values are among the captures.
+    #[serde(default)]
+    pub(crate) session: Option<SessionLife>,
+    /// Steps of discovery that are done.
+    #[serde(default)]
+    pub(crate) discovered: Vec<String>,
+    /// What the person has to choose before discovery goes on.
+    #[serde(default)]
+    pub(crate) question: Option<Question>,
+    /// Declared captures of token and callback answers, of a session's log-in and of discovery.
     #[serde(with = "hidden::map")]
     pub(crate) capture: IndexMap<String, Hidden>,
     /// Granted scopes.
@@ -114,6 +126,50 @@ pub(crate) struct ConnectionSealed {
     pub(crate) hosts: Vec<String>,
     /// What the test call said beside id and label.
     pub(crate) account_extra: serde_json::Value,
+}
+
+/// An OAuth 1.0a grant: it does not end by itself and is not renewed.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Oauth1Token {
+    #[serde(with = "hidden::text")]
+    pub(crate) token: Hidden,
+    #[serde(with = "hidden::text")]
+    pub(crate) secret: Hidden,
+}
+
+/// How long a session lasts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SessionLife {
+    /// When it began.
+    pub(crate) obtained_at: i64,
+    /// When it ends; absent: the app says so with a 401.
+    pub(crate) expires_at: Option<i64>,
+    /// Counts up with every log-in.
+    pub(crate) generation: u64,
+}
+
+/// What an app listed, for the person to choose from.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// The step of discovery that asks.
+    pub(crate) step: String,
+    pub(crate) options: Vec<QuestionOption>,
+}
+
+/// One of the options, and what is kept if it is chosen.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct QuestionOption {
+    pub(crate) label: String,
+    #[serde(with = "hidden::map")]
+    pub(crate) capture: IndexMap<String, Hidden>,
+}
+
+impl ConnectionSealed {
+    /// Which token or session this is, where the way to sign in has such: what a refusal of the app is about.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        let token = self.token.as_ref().map(|token| token.generation);
+        token.or_else(|| self.session.as_ref().map(|session| session.generation))
+    }
 }
 
 /// An OAuth grant.

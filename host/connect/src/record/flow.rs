@@ -32,6 +32,9 @@ pub(crate) struct FlowClear {
     /// When the token endpoint is asked next whether the person has typed the device's code (RFC 8628).
     #[serde(default)]
     pub(crate) poll_at: Option<i64>,
+    /// The pending connection whose discovery waits for the person's choice.
+    #[serde(default)]
+    pub(crate) choosing: Option<String>,
 }
 
 /// The whole sign-in, pinned when it starts: nothing that is edited in between changes where a code or a secret goes.

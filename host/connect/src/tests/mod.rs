@@ -15,6 +15,7 @@ pub(crate) mod provider;
 mod races;
 mod refresh;
 mod sessions;
+mod signed;
 mod use_;
 mod verbs;
 

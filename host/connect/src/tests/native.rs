@@ -24,7 +24,7 @@ fn scope(call: &Call) -> Scope {
 
 async fn send(call: &Call, request: PlainRequest) -> Result<PlainResponse, CallError> {
     let mut pass = call.pass.clone();
-    if call.read_only {
+    if call.read_only && pass.methods == Methods::Any {
         pass.methods = Methods::ReadOnly;
     }
     let mut builder = Request::builder()

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use keyport_egress::{Body, Purpose};
-use keyport_manifest::{HostPattern, Oauth2, RequestSpec, Revoke};
+use keyport_manifest::{AuthMethod, HostPattern, Oauth2, RequestSpec, Revoke};
 use keyport_vault::Owner;
 use oauth2::{AccessToken, RefreshToken, RevocationUrl, StandardRevocableToken};
 use url::Url;
@@ -37,6 +37,9 @@ impl Engine {
             );
         };
         let name = &entry.manifest.name;
+        if let Ok(AuthMethod::Session(session)) = entry.method(&stored.clear.method) {
+            return self.log_out(stored, sealed, entry, session).await;
+        }
         let Ok(oauth) = entry.oauth(&stored.clear.method) else {
             return (
                 Revoked::NotSupported,
@@ -202,10 +205,11 @@ impl Engine {
             method: &stored.clear.method,
             sealed,
             account: stored.clear.account.as_ref(),
-            grants: None,
+            config: None,
         };
-        let (mut pass, mut known) = parts
-            .build(Purpose::Flow)
+        let (mut pass, mut known) = self
+            .pass(&parts, Purpose::Flow)
+            .await
             .map_err(|_| broken("no_credentials"))?;
         // Some apps end a grant with the client's own credentials; those go to pinned hosts only.
         let client = self

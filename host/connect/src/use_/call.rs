@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyport_egress::Purpose;
-use keyport_manifest::{Effect, Means};
+use http::Method;
+use keyport_egress::{Methods, Pass, Purpose, SafeRequest};
+use keyport_manifest::{Effect, Means, Scope, Slot};
 use keyport_plugin::{Call, CallError, LogLevel, LogLine, SecretKit};
 use serde_json::Value;
+use url::Url;
 
-use super::pass::PassParts;
+use super::pass::{PassParts, is_public};
 use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
@@ -18,12 +20,20 @@ use crate::view::{KeyScope, PollResult};
 
 impl Engine {
     /// What one call of this connection brings along.
-    pub(crate) fn component_call(
+    pub(crate) async fn component_call(
         &self,
         parts: &PassParts<'_>,
         read_only: bool,
     ) -> Result<Call, ConnectError> {
-        let (pass, scope) = parts.build(Purpose::Guest)?;
+        let (mut pass, scope) = self.pass(parts, Purpose::Guest).await?;
+        if read_only {
+            let safe = safe_requests(parts, &pass, &scope);
+            pass.methods = if safe.is_empty() {
+                Methods::ReadOnly
+            } else {
+                Methods::ReadOnlyAnd(safe)
+            };
+        }
         let manifest = &parts.entry.manifest;
         let app = parts.entry.id().to_owned();
         Ok(Call {
@@ -67,16 +77,16 @@ impl Engine {
         let read_only = declared.effect == Effect::Read;
         let mut retried = false;
         loop {
-            let grants = self.grants_of(&stored).await?;
+            let config = self.config_of(&stored).await?;
             let parts = PassParts {
                 entry: &entry,
                 owner: stored.owner(),
                 method: &stored.clear.method,
                 sealed: stored.sealed()?,
                 account: stored.clear.account.as_ref(),
-                grants: grants.as_ref(),
+                config: config.as_ref(),
             };
-            let call = self.component_call(&parts, read_only)?;
+            let call = self.component_call(&parts, read_only).await?;
             match entry
                 .component()?
                 .action(call, action, input)
@@ -124,16 +134,16 @@ impl Engine {
         check_input(input)?;
         let mut retried = false;
         loop {
-            let grants = self.grants_of(&stored).await?;
+            let config = self.config_of(&stored).await?;
             let parts = PassParts {
                 entry: &entry,
                 owner: stored.owner(),
                 method: &stored.clear.method,
                 sealed: stored.sealed()?,
                 account: stored.clear.account.as_ref(),
-                grants: grants.as_ref(),
+                config: config.as_ref(),
             };
-            let call = self.component_call(&parts, true)?;
+            let call = self.component_call(&parts, true).await?;
             match entry
                 .component()?
                 .poll(call, trigger, input, cursor)
@@ -209,6 +219,44 @@ fn check_input(input: &Value) -> Result<(), ConnectError> {
     }
 }
 
+/// Requests that the manifest marks as safe although their method could write, with the exact paths that they have for this
+/// connection. One whose path is made of a caller's input is not among them.
+fn safe_requests(parts: &PassParts<'_>, pass: &Pass, scope: &Scope) -> Vec<SafeRequest> {
+    let manifest = &parts.entry.manifest;
+    let tests = manifest.test_for(parts.method).calls().iter();
+    let reads = manifest
+        .actions
+        .values()
+        .filter(|action| action.effect == Effect::Read)
+        .filter_map(|action| action.request.as_ref());
+    let polls = manifest
+        .triggers
+        .values()
+        .filter_map(|trigger| trigger.request.as_ref());
+    tests
+        .map(|call| &call.request)
+        .chain(reads)
+        .chain(polls)
+        .filter(|request| request.safe)
+        .filter_map(|request| {
+            let path = request.path.render(scope, Slot::PathSegment).ok()?;
+            let url = match path.strip_prefix('/') {
+                Some(_) => {
+                    let mut url = pass.base_url.clone()?;
+                    let under = url.path().trim_end_matches('/').to_owned();
+                    url.set_path(&format!("{under}{}", path.split('?').next()?));
+                    url
+                }
+                None => Url::parse(&path).ok()?,
+            };
+            Some(SafeRequest {
+                method: Method::from_bytes(request.method.as_str().as_bytes()).ok()?,
+                path: url.path().to_owned(),
+            })
+        })
+        .collect()
+}
+
 /// Public fields and captures: what a guest may read.
 fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
     let manifest = &parts.entry.manifest;
@@ -237,12 +285,8 @@ fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
             values.insert(format!("variant.{name}"), text.to_owned());
         }
     }
-    for (id, capture) in auth
-        .and_then(|auth| auth.oauth2())
-        .into_iter()
-        .flat_map(|oauth| &oauth.capture)
-    {
-        if let Some(value) = parts.sealed.capture.get(id).filter(|_| capture.public) {
+    for (id, value) in &parts.sealed.capture {
+        if is_public(manifest, parts.method, id) {
             values.insert(id.clone(), value.expose().to_owned());
         }
     }

@@ -4,6 +4,7 @@
 //! were read is durable before they leave.
 
 use indexmap::IndexMap;
+use keyport_manifest::{AuthMethod, Manifest, Recipe, Template};
 
 use crate::actor::Actor;
 use crate::clock;
@@ -35,7 +36,7 @@ impl Engine {
         self.commit(vec![self.note(note)?]).await?;
         let token = sealed.token.as_ref();
         // What a recipe signs with stays here: a signing key is not a credential for one call.
-        let signing: Vec<String> = signing_fields(&entry.manifest);
+        let signing: Vec<String> = signing_fields(&entry.manifest, auth);
         let fields = if token.is_some() {
             IndexMap::new()
         } else {
@@ -60,15 +61,32 @@ impl Engine {
     }
 }
 
-fn signing_fields(manifest: &keyport_manifest::Manifest) -> Vec<String> {
-    manifest
-        .recipes
-        .values()
-        .filter_map(|recipe| match recipe {
-            keyport_manifest::Recipe::HmacSha256 { key, .. } => Some(key),
-            keyport_manifest::Recipe::Basic { .. } => None,
-        })
-        .flat_map(|key| key.refs())
+/// The method's fields that sign: with one of these, whoever reads it makes as many requests or tokens as they like.
+fn signing_fields(manifest: &Manifest, auth: &AuthMethod) -> Vec<String> {
+    let recipes = manifest.recipes.values().filter_map(|recipe| match recipe {
+        Recipe::HmacSha256 { key, .. } => Some(key),
+        Recipe::Basic { .. } => None,
+    });
+    let own: Vec<&Template> = match auth {
+        AuthMethod::Jwt(m) => vec![&m.sign.key],
+        AuthMethod::Hmac(m) => vec![&m.key],
+        AuthMethod::Wsse(m) => vec![&m.secret],
+        AuthMethod::Mtls(m) => vec![&m.private_key],
+        AuthMethod::AwsSigv4(m) => vec![&m.secret_access_key],
+        AuthMethod::Oauth1(m) => {
+            let client = m.client.owner.as_ref().and_then(|own| own.secret.as_ref());
+            client.into_iter().chain(&m.token_secret).collect()
+        }
+        AuthMethod::Oauth2(_)
+        | AuthMethod::ApiKey(_)
+        | AuthMethod::Basic(_)
+        | AuthMethod::Bearer(_)
+        | AuthMethod::Session(_)
+        | AuthMethod::None(_) => Vec::new(),
+    };
+    recipes
+        .chain(own)
+        .flat_map(Template::refs)
         .filter(|at| at.root == "credentials")
         .filter_map(|at| at.name().map(str::to_owned))
         .collect()

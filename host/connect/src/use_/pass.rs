@@ -1,20 +1,25 @@
 //! The right to one call, built from manifest, configuration and connection.
 //!
 //! Hosts are those that the manifest names, that the operator grants, *and* that were so when the person agreed: a
-//! manifest that grows a host does not widen connections that exist. The credential is rendered here and handed to
-//! egress, which attaches it; neither a component nor a proxied request ever holds it.
+//! manifest that grows a host does not widen connections that exist. Credentials are rendered here and handed to
+//! egress, which attaches each to its own audience; where an app takes a signature instead, egress gets what signs
+//! ([`signing`](crate::signing)). Neither a component nor a proxied request ever holds either.
 
+use indexmap::IndexMap;
 use keyport_egress::{Credential, Identity, Injection, Methods, Pass, Place, Purpose, Secret};
 use keyport_manifest::{
-    AllowedHosts, CertificateAt, CredentialRef, HostPattern, ResolvedApi, Scope, Slot,
+    AllowedHosts, CertificateAt, CredentialRef, HostPattern, Inject, Manifest, ResolvedApi, Scope,
+    Slot,
 };
 use keyport_vault::Owner;
 
 use super::scope;
 use crate::catalogue::AppEntry;
+use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::record::ConnectionSealed;
-use crate::view::{AccountView, GrantsView};
+use crate::hidden::Hidden;
+use crate::record::{ConfigurationSealed, ConnectionSealed};
+use crate::view::AccountView;
 
 /// What a pass is made of.
 pub(crate) struct PassParts<'a> {
@@ -23,18 +28,23 @@ pub(crate) struct PassParts<'a> {
     pub(crate) method: &'a str,
     pub(crate) sealed: &'a ConnectionSealed,
     pub(crate) account: Option<&'a AccountView>,
-    pub(crate) grants: Option<&'a GrantsView>,
+    /// The app configuration: what the operator grants, and whose client signs.
+    pub(crate) config: Option<&'a ConfigurationSealed>,
 }
 
-impl PassParts<'_> {
-    /// The pass, and the scope that it was rendered with.
-    pub(crate) fn build(&self, purpose: Purpose) -> Result<(Pass, Scope), ConnectError> {
-        let scope = self
+impl Engine {
+    /// The pass, and the scope that it was rendered with. Asks an app for temporary keys where its way to sign in has such.
+    pub(crate) async fn pass(
+        &self,
+        parts: &PassParts<'_>,
+        purpose: Purpose,
+    ) -> Result<(Pass, Scope), ConnectError> {
+        let mut scope = parts
             .entry
             .manifest
-            .with_variant(&scope::of_connection(self.sealed, self.account));
-        let api = scope::api(self.entry, self.method, &scope)?;
-        let hosts = self.narrowed(&api);
+            .with_variant(&scope::of_connection(parts.sealed, parts.account));
+        let api = scope::api(parts.entry, parts.method, &scope)?;
+        let hosts = parts.narrowed(&api);
         // Egress lets the base URL's own host through, so whether it may be called is decided here.
         if !hosts.allows(&api.base_url) {
             return Err(ConnectError::misconfigured(
@@ -42,11 +52,21 @@ impl PassParts<'_> {
                 "the operator does not allow this app's host, or it has changed since this account was connected",
             ));
         }
-        let mut pass = Pass::new(self.owner.as_str(), purpose, hosts);
-        pass.credential = Some(self.credential(&api, &scope, &CredentialRef::Main)?);
-        pass.further = self.further(&api, &scope)?;
-        pass.identity = self.certificate(&api, &scope)?;
-        pass.reserved_headers = self.entry.manifest.reserved_headers(self.method);
+        let audience = api.audience(&CredentialRef::Main);
+        let arranged = self.arrange(parts, &audience, &mut scope).await?;
+        let mut pass = Pass::new(parts.owner.as_str(), purpose, hosts);
+        let mut secrets = parts.secrets();
+        secrets.extend(arranged.scrub);
+        let (mut main, further) = parts.credentials(&api, &scope)?;
+        main.scrub = secrets;
+        main.signer = arranged.signer;
+        pass.credential = Some(main);
+        pass.further = further;
+        pass.identity = match arranged.identity {
+            None => parts.certificate(&api, &scope)?,
+            own => own,
+        };
+        pass.reserved_headers = parts.entry.manifest.reserved_headers(parts.method);
         pass.fixed_headers = api.headers;
         pass.fixed_query = api.query;
         pass.base_url = Some(api.base_url);
@@ -54,6 +74,41 @@ impl PassParts<'_> {
         Ok((pass, scope))
     }
 
+    /// A pass for the host's own request to exactly this host, with the main credential: for what is asked before the API's
+    /// address is known.
+    pub(crate) async fn pass_to(
+        &self,
+        parts: &PassParts<'_>,
+        host: AllowedHosts,
+    ) -> Result<Pass, ConnectError> {
+        let manifest = &parts.entry.manifest;
+        let mut scope = manifest.with_variant(&scope::of_connection(parts.sealed, parts.account));
+        let arranged = self.arrange(parts, &host, &mut scope).await?;
+        let mut pass = Pass::new(parts.owner.as_str(), Purpose::Flow, host.clone());
+        let mut main = Credential::new(host);
+        let auth = parts.entry.method(parts.method)?;
+        if !matches!(auth, keyport_manifest::AuthMethod::Hmac(_)) {
+            for inject in auth.injections() {
+                if inject.credential == CredentialRef::Main {
+                    main.parts.push(injection(inject, &scope)?);
+                }
+            }
+        }
+        main.scrub = parts.secrets();
+        main.signer = arranged.signer;
+        pass.credential = Some(main);
+        pass.identity = arranged.identity;
+        // Constants of the API go along where they are known by now.
+        for (name, template) in &manifest.api.headers {
+            if let Ok(value) = template.render(&scope, Slot::Header) {
+                pass.fixed_headers.push((name.clone(), value));
+            }
+        }
+        Ok(pass)
+    }
+}
+
+impl PassParts<'_> {
     fn narrowed(&self, api: &ResolvedApi) -> AllowedHosts {
         let agreed: Vec<HostPattern> = self
             .sealed
@@ -62,8 +117,8 @@ impl PassParts<'_> {
             .filter_map(|host| host.parse().ok())
             .collect();
         let granted: Option<Vec<HostPattern>> = self
-            .grants
-            .and_then(|grants| grants.hosts.as_ref())
+            .config
+            .and_then(|config| config.grants.hosts.as_ref())
             .map(|hosts| hosts.iter().filter_map(|host| host.parse().ok()).collect());
         api.hosts
             .iter()
@@ -106,74 +161,43 @@ impl PassParts<'_> {
             .map_err(|_| bad())
     }
 
-    /// The named credentials of the method, each for its own hosts: an app's second token.
-    fn further(&self, api: &ResolvedApi, scope: &Scope) -> Result<Vec<Credential>, ConnectError> {
-        let mut names: Vec<CredentialRef> = Vec::new();
-        for inject in self.entry.method(self.method)?.injections() {
-            let named = matches!(inject.credential, CredentialRef::Named(_));
-            if named && !names.contains(&inject.credential) {
-                names.push(inject.credential);
-            }
-        }
-        // One that this connection lacks (the person agreed to the first token alone) is left out of its calls.
-        let there = |name: &&CredentialRef| {
-            let second = self.entry.oauth(self.method).ok().and_then(|oauth| {
-                let mut also = oauth.response.also.iter();
-                also.find_map(|(id, second)| (second.credential == **name).then_some(id))
-            });
-            second.is_none_or(|id| self.sealed.tokens.contains_key(id))
-        };
-        names
-            .iter()
-            .filter(there)
-            .map(|name| self.credential(api, scope, name))
-            .collect()
-    }
-
-    fn credential(
+    /// The main credential, and one for each name that the injections have.
+    fn credentials(
         &self,
         api: &ResolvedApi,
         scope: &Scope,
-        which: &CredentialRef,
-    ) -> Result<Credential, ConnectError> {
+    ) -> Result<(Credential, Vec<Credential>), ConnectError> {
         let auth = self.entry.method(self.method)?;
-        let mut parts = Vec::new();
-        for inject in auth
-            .injections()
-            .into_iter()
-            .filter(|inject| inject.credential == *which)
-        {
-            let (place, slot) = match inject.place {
-                keyport_manifest::Place::Header => (Place::Header, Slot::Header),
-                // Egress encodes query parameters itself.
-                keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
-                keyport_manifest::Place::Cookie | keyport_manifest::Place::Body => {
-                    return Err(ConnectError::misconfigured(
-                        "not_run_here",
-                        "this version of Keyport does not put credentials into a body or a cookie",
-                    ));
-                }
-            };
-            let value = inject.value.render_secret(scope, slot).map_err(|_| {
-                ConnectError::invalid(
-                    "credentials",
-                    "the credentials hold characters that cannot be sent, or are not complete; enter them again",
-                )
-            })?;
-            parts.push(Injection {
-                place,
-                name: inject.name,
-                value: Secret::new(value.expose()),
+        let mut main = for_hosts(api, &CredentialRef::Main);
+        let mut named: IndexMap<CredentialRef, Credential> = IndexMap::new();
+        // A signature's own injections are the signer's: they are made when the request is.
+        let signed = matches!(auth, keyport_manifest::AuthMethod::Hmac(_));
+        // One that this connection lacks (the person agreed to the first token alone) is left out of its calls.
+        let there = |name: &CredentialRef| {
+            let second = auth.oauth2().and_then(|oauth| {
+                let mut also = oauth.response.also.iter();
+                also.find_map(|(id, second)| (second.credential == *name).then_some(id))
             });
+            second.is_none_or(|id| self.sealed.tokens.contains_key(id))
+        };
+        for inject in auth.injections() {
+            let part = |inject: Inject| injection(inject, scope);
+            match &inject.credential {
+                CredentialRef::None => {}
+                CredentialRef::Main if signed => {}
+                CredentialRef::Main => main.parts.push(part(inject)?),
+                name if !there(name) => {}
+                name => named
+                    .entry(name.clone())
+                    .or_insert_with(|| Credential {
+                        scrub: self.second_secrets(),
+                        ..for_hosts(api, name)
+                    })
+                    .parts
+                    .push(part(inject)?),
+            }
         }
-        Ok(Credential {
-            audience: api.audience(which),
-            parts,
-            scrub: match which {
-                CredentialRef::Main => self.secrets(),
-                _ => self.second_secrets(),
-            },
-        })
+        Ok((main, named.into_values().collect()))
     }
 
     /// The second tokens, for scrubbing what comes back.
@@ -194,18 +218,7 @@ impl PassParts<'_> {
             .get(self.method)
             .map(|auth| auth.fields())
             .unwrap_or_default();
-        let captures = manifest
-            .auth
-            .get(self.method)
-            .and_then(|auth| auth.oauth2())
-            .map(|oauth| &oauth.capture);
-        let public = |id: &str| {
-            captures
-                .and_then(|all| all.get(id))
-                .is_some_and(|capture| capture.public)
-        };
-        let of = |fields: &[keyport_manifest::Field],
-                  values: &indexmap::IndexMap<String, crate::hidden::Hidden>| {
+        let of = |fields: &[keyport_manifest::Field], values: &IndexMap<String, Hidden>| {
             values
                 .iter()
                 .filter(|(id, _)| fields.iter().any(|field| field.secret && field.id == **id))
@@ -218,7 +231,7 @@ impl PassParts<'_> {
             self.sealed
                 .capture
                 .iter()
-                .filter(|(id, _)| !public(id))
+                .filter(|(id, _)| !is_public(manifest, self.method, id))
                 .map(|(_, value)| Secret::new(value.expose())),
         );
         if let Some(token) = &self.sealed.token {
@@ -230,6 +243,101 @@ impl PassParts<'_> {
                     .map(|refresh| Secret::new(refresh.expose())),
             );
         }
+        if let Some(token) = &self.sealed.oauth1 {
+            secrets.push(Secret::new(token.token.expose()));
+            secrets.push(Secret::new(token.secret.expose()));
+        }
         secrets
+    }
+}
+
+/// Whether a capture of this way to sign in, or of the discovery after it, may be shown.
+pub(crate) fn is_public(manifest: &Manifest, method: &str, id: &str) -> bool {
+    let own = manifest.auth.get(method).and_then(|auth| auth.capture(id));
+    let found = || {
+        manifest
+            .discovery
+            .iter()
+            .filter(|step| step.is_for(method))
+            .find_map(|step| step.capture.get(id))
+    };
+    own.or_else(found).is_some_and(|capture| capture.public)
+}
+
+/// A credential for the hosts that `api` binds it to. Where one of those lies within a wider pattern of another
+/// credential, the narrower line holds.
+fn for_hosts(api: &ResolvedApi, which: &CredentialRef) -> Credential {
+    let audience = api.audience(which);
+    let except = api
+        .hosts
+        .iter()
+        .filter(|host| !audience.iter().any(|own| own == *host))
+        .filter(|host| audience.iter().any(|own| own.covers(host)))
+        .cloned()
+        .collect();
+    Credential {
+        except,
+        ..Credential::new(audience)
+    }
+}
+
+fn injection(inject: Inject, scope: &Scope) -> Result<Injection, ConnectError> {
+    let (place, slot) = match inject.place {
+        keyport_manifest::Place::Header => (Place::Header, Slot::Header),
+        // Egress encodes query parameters and members of a body itself.
+        keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
+        keyport_manifest::Place::Body => (Place::Body, Slot::Raw),
+        keyport_manifest::Place::Cookie => {
+            return Err(ConnectError::misconfigured(
+                "not_run_here",
+                "this version of Keyport does not put credentials into a cookie",
+            ));
+        }
+    };
+    let value = inject.value.render_secret(scope, slot).map_err(|_| {
+        ConnectError::invalid(
+            "credentials",
+            "the credentials hold characters that cannot be sent, or are not complete; enter them again",
+        )
+    })?;
+    Ok(Injection {
+        place,
+        name: inject.name,
+        value: Secret::new(value.expose()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// `{host: files.acme.dev, credential: none}` inside `*.acme.dev`: without `except`, the file store would be sent the
+    /// credential.
+    #[test]
+    fn a_narrower_host_of_another_credential_is_left_out() {
+        let yaml = "manifest: 1\nid: acme\nname: Acme\nversion: 1.0.0\nsummary: A pretend app.\ncomponent: rest\n\
+            api:\n  base_url: https://api.acme.dev\n  hosts: ['*.acme.dev', {host: files.acme.dev, credential: none}, \
+            {host: user.acme.dev, credential: user}]\n\
+            auth:\n  token:\n    type: bearer\n    label: Token\n\
+            test: {none: There is nothing to ask.}\n";
+        let manifest = keyport_manifest::parse("m", yaml).unwrap();
+        let api = manifest
+            .resolve(&Scope::new().with("fields", json!({})))
+            .unwrap();
+        let url = |host: &str| url::Url::parse(&format!("https://{host}/x")).unwrap();
+        let main = for_hosts(&api, &CredentialRef::Main);
+        for (host, wanted) in [
+            ("api.acme.dev", true),
+            ("other.acme.dev", true),
+            ("files.acme.dev", false),
+            ("user.acme.dev", false),
+            ("acme.dev", false),
+        ] {
+            assert_eq!(main.is_for(&url(host)), wanted, "{host}");
+        }
+        let user = for_hosts(&api, &CredentialRef::Named("user".into()));
+        assert!(user.is_for(&url("user.acme.dev")) && !user.is_for(&url("api.acme.dev")));
     }
 }

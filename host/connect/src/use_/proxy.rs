@@ -78,16 +78,16 @@ impl Engine {
         request: Request<Body>,
     ) -> Result<Response<Body>, ConnectError> {
         let entry = self.inner.catalogue.get(&stored.clear.app)?;
-        let grants = self.grants_of(stored).await?;
+        let config = self.config_of(stored).await?;
         let parts = PassParts {
             entry,
             owner: stored.owner(),
             method: &stored.clear.method,
             sealed: stored.sealed()?,
             account: stored.clear.account.as_ref(),
-            grants: grants.as_ref(),
+            config: config.as_ref(),
         };
-        let (pass, _) = parts.build(Purpose::Proxy)?;
+        let (pass, _) = self.pass(&parts, Purpose::Proxy).await?;
         match self.inner.egress.send(&pass, request).await {
             Ok(response) => Ok(response),
             Err(error) if error.is_transient() => {

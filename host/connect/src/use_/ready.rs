@@ -3,8 +3,8 @@
 use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::record::{Connection, Stored};
-use crate::view::{ConnectionState, GrantsView, Reason};
+use crate::record::{ConfigurationSealed, Connection, Stored};
+use crate::view::{ConnectionState, Reason};
 
 impl Engine {
     /// The connection behind `id`, if this actor may use it, with a fresh token. `stale` as in [`Engine::fresh`].
@@ -19,16 +19,16 @@ impl Engine {
         self.fresh(stored, stale).await
     }
 
-    /// What the operator allows this connection's app.
-    pub(crate) async fn grants_of(
+    /// What the operator set for this connection's app.
+    pub(crate) async fn config_of(
         &self,
         stored: &Stored<Connection>,
-    ) -> Result<Option<GrantsView>, ConnectError> {
+    ) -> Result<Option<ConfigurationSealed>, ConnectError> {
         let config = self
             .configuration_for(&stored.clear.app, stored.clear.config.as_deref())
             .await;
         match config {
-            Ok(Some(config)) => Ok(Some(config.sealed()?.grants.clone())),
+            Ok(Some(config)) => Ok(Some(config.sealed()?.clone())),
             Ok(None) => Ok(None),
             // The configuration is gone: nothing is granted beyond the manifest, nothing is taken away either.
             Err(ConnectError::NotFound { .. }) => Ok(None),
@@ -42,17 +42,13 @@ impl Engine {
         &self,
         stored: &Stored<Connection>,
     ) -> Result<Option<Stored<Connection>>, ConnectError> {
-        let seen = stored
-            .sealed()?
-            .token
-            .as_ref()
-            .map(|token| token.generation);
+        let seen = stored.sealed()?.generation();
         let again: Stored<Connection> = self.load(stored.id()).await?;
         let fresh = match seen {
             Some(_) => self.fresh(again, seen).await?,
             None => again,
         };
-        let now = fresh.sealed()?.token.as_ref().map(|token| token.generation);
+        let now = fresh.sealed()?.generation();
         if seen.is_some() && now != seen {
             return Ok(Some(fresh));
         }

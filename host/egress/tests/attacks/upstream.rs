@@ -221,13 +221,13 @@ pub fn egress(overrides: &[(&str, &str)]) -> Egress {
 pub fn pass(purpose: Purpose) -> Pass {
     let mut pass = Pass::new("owner", purpose, "*.example.com".parse().unwrap());
     pass.credential = Some(Credential {
-        audience: "api.example.com".parse().unwrap(),
         parts: vec![Injection {
             place: Place::Header,
             name: "Authorization".to_owned(),
             value: Secret::new(format!("Bearer {TOKEN}")),
         }],
         scrub: vec![Secret::new(TOKEN)],
+        ..Credential::new("api.example.com".parse().unwrap())
     });
     pass.limits = quick();
     pass

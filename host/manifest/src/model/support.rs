@@ -5,7 +5,10 @@
 //! begin it. Nothing declared is silently ignored. Every struct is taken apart without `..`, so a new key does not compile
 //! until somebody has decided whether it runs.
 
-use super::{ApiKey, AuthMethod, Basic, Bearer, Inject, Manifest, Oauth2, Place};
+use super::{
+    ApiKey, AuthMethod, AwsSigv4, Basic, Bearer, Hmac, Inject, JwtAuth, Manifest, Mtls, NoAuth,
+    Oauth1, Oauth1Signature, Oauth2, Place, Session, Wsse,
+};
 
 /// Something that is declared and that this version of Keyport does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +53,6 @@ impl Manifest {
             let base = format!("auth.{id}");
             all.extend(method.not_yet().into_iter().map(|n| n.under(&base)));
         }
-        for (i, step) in self.discovery.iter().enumerate() {
-            let what = format!("the discovery of `{}`", step.id);
-            all.push(NotYet::new(&format!("discovery[{i}]"), what));
-        }
         for (id, trigger) in &self.triggers {
             let base = format!("triggers.{id}");
             if trigger.kind.is_webhook() {
@@ -73,12 +72,7 @@ impl Manifest {
     /// does not exist is not judged.
     #[must_use]
     pub fn why_not_run(&self, method: &str) -> Option<String> {
-        let own = self.auth.get(method)?.why_not_run();
-        own.or_else(|| {
-            let step = self.discovery.iter().find(|step| step.is_for(method))?;
-            let what = format!("the discovery of `{}`", step.id);
-            Some(NotYet::new("", what).sentence())
-        })
+        self.auth.get(method)?.why_not_run()
     }
 }
 
@@ -97,17 +91,14 @@ impl AuthMethod {
             Self::ApiKey(m) => api_key(m),
             Self::Basic(m) => basic(m),
             Self::Bearer(m) => bearer(m),
-            Self::Session(_)
-            | Self::Jwt(_)
-            | Self::Oauth1(_)
-            | Self::AwsSigv4(_)
-            | Self::Hmac(_)
-            | Self::Wsse(_)
-            | Self::Mtls(_)
-            | Self::None(_) => vec![NotYet::new(
-                "",
-                format!("this way to sign in (`{}`)", self.kind()),
-            )],
+            Self::Session(m) => session(m),
+            Self::Jwt(m) => jwt(m),
+            Self::Oauth1(m) => oauth1(m),
+            Self::AwsSigv4(m) => aws_sigv4(m),
+            Self::Hmac(m) => hmac(m),
+            Self::Wsse(m) => wsse(m),
+            Self::Mtls(m) => mtls(m),
+            Self::None(m) => no_auth(m),
         }
     }
 }
@@ -154,17 +145,148 @@ fn injections(inject: &[Inject]) -> Vec<NotYet> {
         .iter()
         .enumerate()
         .filter_map(|(i, one)| match one.place {
-            Place::Header | Place::Query => None,
+            Place::Header | Place::Query | Place::Body => None,
             Place::Cookie => Some(NotYet::new(
                 &format!("inject[{i}]"),
                 "a credential as a `cookie`",
             )),
-            Place::Body => Some(NotYet::new(
-                &format!("inject[{i}]"),
-                "a credential in the `body` of requests",
-            )),
         })
         .collect()
+}
+
+fn session(m: &Session) -> Vec<NotYet> {
+    let Session {
+        label: _,
+        help: _,
+        fields: _,
+        steps: _,
+        expiry: _,
+        logout: _,
+        inject,
+        base_url: _,
+        test: _,
+    } = m;
+    injections(inject)
+}
+
+fn oauth1(m: &Oauth1) -> Vec<NotYet> {
+    let Oauth1 {
+        label: _,
+        help: _,
+        fields: _,
+        grant: _,
+        request_token_url: _,
+        authorize_url: _,
+        access_token_url: _,
+        authorize_params: _,
+        signature,
+        realm: _,
+        place: _,
+        client: _,
+        token: _,
+        token_secret: _,
+        capture: _,
+        revoke: _,
+        base_url: _,
+        test: _,
+    } = m;
+    let mut all = Vec::new();
+    match signature {
+        Oauth1Signature::HmacSha1 | Oauth1Signature::HmacSha256 | Oauth1Signature::Plaintext => {}
+        Oauth1Signature::RsaSha1 => {
+            all.push(NotYet::new("signature", "the signature `RSA-SHA1`"));
+        }
+    }
+    all
+}
+
+fn aws_sigv4(m: &AwsSigv4) -> Vec<NotYet> {
+    let AwsSigv4 {
+        label: _,
+        help: _,
+        fields: _,
+        access_key_id: _,
+        secret_access_key: _,
+        session_token: _,
+        region: _,
+        service: _,
+        assume_role: _,
+        base_url: _,
+        test: _,
+    } = m;
+    Vec::new()
+}
+
+fn hmac(m: &Hmac) -> Vec<NotYet> {
+    let Hmac {
+        label: _,
+        help: _,
+        fields: _,
+        algorithm: _,
+        key: _,
+        key_format: _,
+        message: _,
+        encoding: _,
+        inject,
+        base_url: _,
+        test: _,
+    } = m;
+    injections(inject)
+}
+
+fn wsse(m: &Wsse) -> Vec<NotYet> {
+    let Wsse {
+        label: _,
+        help: _,
+        fields: _,
+        username: _,
+        secret: _,
+        digest: _,
+        nonce: _,
+        header: _,
+        base_url: _,
+        test: _,
+    } = m;
+    Vec::new()
+}
+
+fn mtls(m: &Mtls) -> Vec<NotYet> {
+    let Mtls {
+        label: _,
+        help: _,
+        fields: _,
+        certificate: _,
+        private_key: _,
+        inject,
+        base_url: _,
+        test: _,
+    } = m;
+    injections(inject)
+}
+
+fn no_auth(m: &NoAuth) -> Vec<NotYet> {
+    let NoAuth {
+        label: _,
+        help: _,
+        reason: _,
+        fields: _,
+        base_url: _,
+        test: _,
+    } = m;
+    Vec::new()
+}
+
+fn jwt(m: &JwtAuth) -> Vec<NotYet> {
+    let JwtAuth {
+        label: _,
+        help: _,
+        fields: _,
+        sign: _,
+        inject,
+        base_url: _,
+        test: _,
+    } = m;
+    injections(inject)
 }
 
 impl Oauth2 {

@@ -143,13 +143,13 @@ pub fn call(upstream: &Upstream) -> (Call, Log) {
     let mut pass = Pass::new("owner-1", Purpose::Guest, hosts.clone());
     pass.base_url = Some(url::Url::parse("https://api.hostile.test/").unwrap());
     pass.credential = Some(Credential {
-        audience: hosts,
         parts: vec![Injection {
             place: Place::Header,
             name: "authorization".to_owned(),
             value: Secret::new(format!("Bearer {TOKEN}")),
         }],
         scrub: vec![Secret::new(TOKEN)],
+        ..Credential::new(hosts)
     });
     let log: Log = Arc::default();
     let sink = Arc::clone(&log);

@@ -64,7 +64,7 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     const paused = !connection.enabled;
     const gone = connection.state === 'disconnected';
     const broken = connection.state === 'needs_reconnect';
-    const redirects = connection.method_kind === 'oauth2';
+    const redirects = ['oauth2', 'oauth1'].includes(connection.method_kind);
     const list = gone
       ? [['reactivate', 'Connect again', () => onSignIn(connection)], null, ['delete', 'Delete', () => askDelete(connection, onChanged)]]
       : [

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use keyport_connect::Engine;
-use keyport_connect::view::{FlowStarted, FlowView, FormSubmit, OauthStart};
+use keyport_connect::view::{Chosen, FlowStarted, FlowView, FormSubmit, OauthStart};
 
 use crate::auth::PageSession;
 use crate::{Problem, extract};
@@ -42,4 +42,14 @@ pub(super) async fn cancel(
     extract::Path(id): extract::Path<String>,
 ) -> Result<Json<FlowView>, Problem> {
     Ok(Json(engine.cancel_flow(&session.0, &id).await?))
+}
+
+/// `POST /page/flows/{id}/choose`: which of the things that the app lists the connection is for.
+pub(super) async fn choose(
+    State(engine): State<Engine>,
+    session: PageSession,
+    extract::Path(id): extract::Path<String>,
+    extract::Json(chosen): extract::Json<Chosen>,
+) -> Result<Json<FlowView>, Problem> {
+    Ok(Json(engine.choose(&session.0, &id, &chosen).await?))
 }

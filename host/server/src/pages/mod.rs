@@ -65,6 +65,7 @@ pub fn router() -> Router<ServerState> {
         .route("/page/connections/{id}/details", post(connections::details))
         .route("/page/flows", post(flows::start))
         .route("/page/flows/{id}", get(flows::show).delete(flows::cancel))
+        .route("/page/flows/{id}/choose", post(flows::choose))
         .route("/page/events", get(events::stream))
 }
 

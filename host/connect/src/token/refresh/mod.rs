@@ -75,7 +75,7 @@ impl Engine {
         need: Need,
     ) -> Result<Stored<Connection>, ConnectError> {
         let Some(token) = stored.sealed()?.token.as_ref() else {
-            return Ok(stored);
+            return self.fresh_session(stored, need.refused()).await;
         };
         let timing = self.timing(&stored.clear);
         let now = self.now();

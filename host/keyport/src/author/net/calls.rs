@@ -205,9 +205,8 @@ fn pass(look: &Look<'_>, api: &ResolvedApi, secrets: &Scope) -> Result<Pass, Str
     pass.fixed_query = api.query.clone();
     pass.limits = limits();
     pass.credential = Some(Credential {
-        audience: api.audience(&CredentialRef::Main),
         parts,
-        scrub: Vec::new(),
+        ..Credential::new(api.audience(&CredentialRef::Main))
     });
     Ok(pass)
 }

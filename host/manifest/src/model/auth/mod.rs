@@ -214,7 +214,7 @@ impl AuthMethod {
     #[must_use]
     pub fn signature_headers(&self) -> Vec<&str> {
         match self {
-            Self::Oauth1(m) if m.place == Oauth1Place::Header => vec!["Authorization"],
+            Self::Oauth1(m) if m.place != Oauth1Place::Query => vec!["Authorization"],
             Self::AwsSigv4(_) => vec![
                 "Authorization",
                 "X-Amz-Date",

@@ -107,4 +107,6 @@ pub enum Oauth1Place {
     Header,
     /// Query parameters.
     Query,
+    /// The form that the request's body is; the Authorization header of requests without one (RFC 5849, 3.5.2).
+    Body,
 }
