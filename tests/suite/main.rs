@@ -20,5 +20,4 @@ mod quirks;
 mod readme;
 mod refusals;
 mod signin;
-mod signin_signed;
 mod vendors;
