@@ -76,17 +76,20 @@ async fn step(connection: &mut PgConnection, sql: Sql) -> Result<bool, Fault> {
         )
         .execute(&mut *connection)
         .await?;
-        sql.say(
-            "INSERT INTO keyport_meta (name, n) VALUES ('schema', 0) ON CONFLICT (name) DO NOTHING",
-        )
-        .execute(&mut *connection)
-        .await?;
     }
     let found = sql
         .say("SELECT n FROM keyport_meta WHERE name = 'schema'")
         .fetch_optional(&mut *connection)
         .await?;
     let found = found.map(|row| number(&row, 0)).transpose()?;
+    if found.is_none() {
+        // The table may be another host's, who has not come to this yet.
+        sql.say(
+            "INSERT INTO keyport_meta (name, n) VALUES ('schema', 0) ON CONFLICT (name) DO NOTHING",
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     if judge(found)? {
         return Ok(true);
     }
