@@ -643,6 +643,16 @@ async fn r51_a_client_document_says_that_its_address_is_its_id() {
         .find(|(name, _)| name == "client_id")
         .unwrap()
         .1;
-    assert_eq!(sent, id);
+    // One address for each server that was found: a code of one server is of no use at another (A1).
+    assert!(sent.starts_with(&format!("{id}~")), "{sent}");
+    let segment = sent.rsplit('/').next().unwrap();
+    let document = public.client_document(segment).await.unwrap();
+    assert_eq!(document["client_id"], *sent);
+    assert_eq!(
+        document["redirect_uris"],
+        object!([format!(
+            "https://connect.example.com/oauth/callback/{segment}"
+        )])
+    );
     assert_eq!(count(&stand, "/register"), 0);
 }

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use super::{Failure, RequestShown};
 
+/// The moment that requests are shown at, in seconds of Unix time: the first of 2026, so that what is shown does not change.
+const NOW: i64 = 1_767_225_600;
+
 /// What `--set` gives: field and typed text.
 pub type Given = BTreeMap<String, String>;
 
@@ -95,7 +98,7 @@ impl Values {
             .next()
             .map(|connection| connection.capture)
             .unwrap_or_default();
-        let public = made.scope(manifest);
+        let public = made.scope(manifest).with("now", json!(NOW));
         let placeholders = RefCell::new(Vec::new());
         let mut all = public.clone();
         example::fill_in(&mut all, manifest, method, &mut |path| {
