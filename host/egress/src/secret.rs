@@ -91,14 +91,16 @@ impl Credential {
         self.audience.allows(url) && !self.except.allows(url)
     }
 
-    /// Whether the host fills in the query parameter or the body's member of this name.
-    pub(crate) fn fills_in(&self, place: Place, name: &str) -> bool {
-        self.parts
+    /// The declared name of the query parameter or body member that the host fills in, if the caller's `name` is one.
+    pub(crate) fn filled_in(&self, place: Place, name: &str) -> Option<String> {
+        let part = self
+            .parts
             .iter()
-            .any(|part| part.place == place && part.name.eq_ignore_ascii_case(name))
-            || self
-                .signer
-                .as_ref()
-                .is_some_and(|signer| signer.fills_in(place, name))
+            .find(|part| part.place == place && part.name.eq_ignore_ascii_case(name));
+        let signer = || {
+            let signer = self.signer.as_ref()?;
+            signer.fills_in(place, name).then(|| name.to_owned())
+        };
+        part.map(|part| part.name.clone()).or_else(signer)
     }
 }

@@ -121,11 +121,12 @@ pub(crate) fn check_query(pass: &Pass, url: &Url) -> Result<(), EgressError> {
         return Ok(());
     }
     for (name, _) in url.query_pairs() {
+        // Told by the name that the manifest gives it, whatever the caller's spelling.
         let taken = pass
             .credentials()
-            .any(|credential| credential.fills_in(Place::Query, &name));
-        if taken {
-            return Err(EgressError::ForbiddenParameter(name.into_owned()));
+            .find_map(|credential| credential.filled_in(Place::Query, &name));
+        if let Some(declared) = taken {
+            return Err(EgressError::ForbiddenParameter(declared));
         }
     }
     Ok(())

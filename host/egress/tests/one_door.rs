@@ -26,7 +26,7 @@ fn connections_are_opened_and_requests_are_sent_in_one_place_each() {
         ".request(request)",
         "TlsConnector::from(",
         ".resolver.resolve(",
-        "attach::credential(",
+        "attach::credentials(",
         "target::check_url(",
     ] {
         assert_eq!(count(&sources, once), 1, "{once}");
