@@ -332,6 +332,115 @@ async fn several_secrets_are_asked_for_and_sent_together() {
     );
 }
 
+const TBA: &str = "
+api:
+  base_url: https://api.acme.test
+auth:
+  way:
+    type: oauth1
+    grant: token
+    label: Token
+    realm: '1234567_SB1'
+    signature: SIGNATURE
+    fields:
+      - { id: consumer_id, label: Consumer id, help: There. }
+      - { id: cs, label: Consumer secret, secret: true, help: There. }
+      - { id: token_id, label: Token id, help: There. }
+      - { id: ts, label: Token secret, secret: true, help: There. }
+    client: { operator: false, owner: { id: '{{ credentials.consumer_id }}', secret: '{{ credentials.cs }}' } }
+    token: '{{ credentials.token_id }}'
+    token_secret: '{{ credentials.ts }}'
+    revoke: { none: It is ended there. }
+";
+const TBA_FIELDS: &[(&str, &str)] = &[
+    ("consumer_id", "consumer-key-1"),
+    ("cs", "consumer-secret-1"),
+    ("token_id", "token-id-1234"),
+    ("ts", "token-secret-1"),
+];
+
+/// R58: no dance, four pasted values, the realm in the header.
+#[tokio::test]
+async fn token_based_authentication_signs_with_four_pasted_values() {
+    let app = app(&TBA.replace("SIGNATURE", "HMAC-SHA256"), |_| me()).await;
+    let id = app.connected(TBA_FIELDS).await;
+    let line = app.last().headers["authorization"].clone();
+    assert!(
+        line.starts_with("OAuth realm=\"1234567_SB1\", oauth_consumer_key=\"consumer-key-1\", "),
+        "{line}"
+    );
+    assert!(
+        line.contains("oauth_signature_method=\"HMAC-SHA256\"")
+            && line.contains("oauth_token=\"token-id-1234\"")
+    );
+    assert!(!line.contains("secret-1"));
+    // What signs stays here, even for a key that may read credentials.
+    let issued = app.engine.credentials(&Actor::Host, &id).await;
+    assert!(issued.is_err() || !format!("{:?}", issued.unwrap().fields).contains("secret-1"));
+}
+
+/// A PLAINTEXT signature is the secrets themselves: without `derived` in the signer, an app that echoes its request would
+/// hand them to whoever called.
+#[tokio::test]
+async fn a_plaintext_signature_that_is_echoed_does_not_come_back() {
+    let yaml = TBA.replace("SIGNATURE", "PLAINTEXT");
+    let app = app(&yaml, |seen| {
+        if seen.line.contains("/me") {
+            return me();
+        }
+        json(
+            200,
+            serde_json::json!({ "echo": seen.headers["authorization"] }),
+        )
+    })
+    .await;
+    let mut fields = TBA_FIELDS.to_vec();
+    fields[1].1 = "consumer$secret&1";
+    let id = app.connected(&fields).await;
+    let (_, body) = app.get(&id, "/echo").await;
+    assert!(
+        app.last().headers["authorization"].contains("consumer%2524secret%25261"),
+        "{:?}",
+        app.last()
+    );
+    assert!(
+        !body.contains("consumer%2524secret") && !body.contains("token-secret-1"),
+        "{body}"
+    );
+}
+
+/// R57: an app whose clock is another one refuses once; what its answer says of its time is used from then on.
+#[tokio::test]
+async fn a_signature_is_made_anew_when_the_apps_clock_is_another_one() {
+    let theirs = NOW + 4000;
+    let app = app(&TBA.replace("SIGNATURE", "HMAC-SHA1"), move |seen| {
+        let stamp = format!("oauth_timestamp=\"{theirs}\"");
+        let mut answer = if seen.headers["authorization"].contains(&stamp) {
+            me()
+        } else {
+            json(401, serde_json::json!({ "problem": "timestamp_refused" }))
+        };
+        // 1,800,004,000 seconds since 1970.
+        answer
+            .headers_mut()
+            .insert("date", "Fri, 15 Jan 2027 09:06:40 GMT".parse().unwrap());
+        answer
+    })
+    .await;
+    let id = app.connected(TBA_FIELDS).await;
+    assert_eq!(app.all().len(), 2, "once refused, once signed anew");
+    let nonce = |seen: &Seen| {
+        seen.headers["authorization"]
+            .split("oauth_nonce=")
+            .nth(1)
+            .unwrap()[..20]
+            .to_owned()
+    };
+    assert_ne!(nonce(&app.all()[0]), nonce(&app.all()[1]));
+    app.get(&id, "/me").await;
+    assert_eq!(app.all().len(), 3, "learned");
+}
+
 const SESSION: &str = "
 api:
   base_url: https://api.acme.test
@@ -478,4 +587,165 @@ async fn a_password_that_is_refused_is_not_tried_again() {
         )
         .contains("password\":")
     );
+}
+
+const SITES: &str = "
+api:
+  base_url: 'https://api.acme.test/{{ capture.site }}'
+  hosts: [id.acme.test]
+discovery:
+  - id: site
+    request: { method: GET, path: 'https://id.acme.test/sites' }
+    items: $.sites
+    pick: PICK
+    label: '{{ item.name }}'
+    capture: { site: { path: $.id, public: true } }
+auth:
+  way:
+    type: bearer
+    label: Token
+";
+
+fn sites(pick: &str, count: usize) -> (String, impl Fn(&Seen) -> Response + Send + Sync + 'static) {
+    let answers = move |seen: &Seen| match seen.line.as_str() {
+        "GET /sites" => {
+            let all: Vec<_> = (1..=count).map(|n| serde_json::json!({ "id": format!("s{n}"), "name": format!("Site {n}\n<b>") })).collect();
+            json(200, serde_json::json!({ "sites": all }))
+        }
+        "GET /s2/me" | "GET /s1/me" => me(),
+        _ => json(404, serde_json::json!({})),
+    };
+    let yaml = SITES.replace("PICK", pick);
+    let yaml = if pick == "ask" {
+        yaml
+    } else {
+        yaml.replace("    label: '{{ item.name }}'\n", "")
+    };
+    (yaml, answers)
+}
+
+#[tokio::test]
+async fn what_a_connection_is_for_is_found_out_before_it_is_tested() {
+    for (pick, count, line) in [
+        ("first", 3, "GET /s1/me"),
+        ("only", 1, "GET /s1/me"),
+        ("ask", 1, "GET /s1/me"),
+        (
+            "{ match: { path: $.name, matches: '^Site 2' } }",
+            3,
+            "GET /s2/me",
+        ),
+    ] {
+        let (yaml, answers) = sites(pick, count);
+        let app = app(&yaml, answers).await;
+        app.connected(&[("token", "site-token-1")]).await;
+        assert_eq!(app.last().line, line, "{pick}");
+        assert!(
+            app.all()
+                .iter()
+                .all(|seen| seen.headers["authorization"] == "Bearer site-token-1")
+        );
+    }
+    for (pick, count) in [("only", 2), ("first", 0)] {
+        let (yaml, answers) = sites(pick, count);
+        let app = app(&yaml, answers).await;
+        assert_eq!(
+            app.connect(&[("token", "site-token-1")]).await.status,
+            FlowStatus::Failed,
+            "{pick}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_person_is_asked_and_the_question_waits_until_it_is_answered() {
+    let (yaml, answers) = sites("ask", 3);
+    let app = app(&yaml, answers).await;
+    let flow = app.connect(&[("token", "site-token-1")]).await;
+    assert_eq!(flow.status, FlowStatus::Choosing);
+    let asked = flow.choose.unwrap();
+    let labels: Vec<_> = asked
+        .options
+        .iter()
+        .map(|option| option.label.as_str())
+        .collect();
+    assert_eq!(
+        labels,
+        ["Site 1<b>", "Site 2<b>", "Site 3<b>"],
+        "one line each; the page shows it as text"
+    );
+    // Nothing is tested, and nothing asked again, while the answer is out.
+    app.engine.sweep().await.unwrap();
+    assert_eq!(app.all().len(), 1);
+    // Another session of the same owner cannot answer; the page's own can only pick what was listed.
+    let session = app.session().await;
+    let chosen = |step: &str, value: &str| Chosen {
+        step: step.into(),
+        value: value.into(),
+    };
+    assert_eq!(
+        code(
+            app.engine
+                .choose(&session, &flow.id, &chosen("site", "1"))
+                .await
+        ),
+        "not_found"
+    );
+    let (yaml, answers) = sites("ask", 3);
+    let app = crate::tests::signed::app(&yaml, answers).await;
+    let session = app.session().await;
+    let mut form = key_form("");
+    (form.app, form.method) = ("acme".into(), "way".into());
+    form.fields = IndexMap::from([("token".to_owned(), "site-token-1".to_owned())]);
+    let flow = app.engine.connect_with_form(&session, form).await.unwrap();
+    for wrong in [
+        chosen("site", "3"),
+        chosen("site", "s2"),
+        chosen("other", "1"),
+        chosen("site", "-1"),
+    ] {
+        assert_eq!(
+            code(app.engine.choose(&session, &flow.id, &wrong).await),
+            "invalid_input"
+        );
+    }
+    let done = app
+        .engine
+        .choose(&session, &flow.id, &chosen("site", "1"))
+        .await
+        .unwrap();
+    assert_eq!(done.status, FlowStatus::Connected, "{:?}", done.error);
+    assert_eq!(app.last().line, "GET /s2/me");
+    assert_eq!(
+        code(
+            app.engine
+                .choose(&session, &flow.id, &chosen("site", "1"))
+                .await
+        ),
+        "nothing_to_choose"
+    );
+}
+
+/// A42, the part about a question: a sign-in that was stopped while the person was asked leaves nothing.
+#[tokio::test]
+async fn a_question_that_is_cancelled_or_never_answered_lets_the_sign_in_go() {
+    for cancel in [true, false] {
+        let (yaml, answers) = sites("ask", 2);
+        let app = app(&yaml, answers).await;
+        let session = app.session().await;
+        let mut form = key_form("");
+        (form.app, form.method) = ("acme".into(), "way".into());
+        form.fields = IndexMap::from([("token".to_owned(), "site-token-1".to_owned())]);
+        let flow = app.engine.connect_with_form(&session, form).await.unwrap();
+        if cancel {
+            app.engine.cancel_flow(&session, &flow.id).await.unwrap();
+        } else {
+            app.pass(3600);
+            app.engine.sweep().await.unwrap();
+        }
+        let left = app.engine.heads::<record::Connection>(None).await.unwrap();
+        assert!(left.is_empty());
+        let view = app.engine.flow(&session, &flow.id).await.unwrap();
+        assert!(view.status.ended(), "{:?}", view.status);
+    }
 }
