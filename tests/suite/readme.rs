@@ -75,7 +75,17 @@ fn the_readme_shows_the_two_commands_first_and_its_links_lead_somewhere() {
         .filter_map(|rest| rest.split(')').next())
     {
         if !target.contains("://") {
-            assert!(repository().join(target).exists(), "{target} is not there");
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = repository().join(file);
+            assert!(file.exists(), "{target} is not there");
+            if !heading.is_empty() {
+                let page = std::fs::read_to_string(file).unwrap();
+                let there = page
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("## "))
+                    .any(|title| title.to_lowercase().replace(' ', "-") == heading);
+                assert!(there, "{target}: there is no such heading");
+            }
         }
     }
 }

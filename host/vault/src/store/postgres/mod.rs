@@ -15,6 +15,7 @@
 //! | `schema.rs` | the tables, and how they come to be |
 //! | `session.rs`, `fault.rs` | connections, time limits, what is tried again and what never is |
 //! | `read.rs` | get, scan, revisions |
+//! | `snapshot.rs` | all rows as of one moment, for backups |
 //! | `commit.rs` | commits, and how a lost reply is settled |
 //! | `lease.rs` | leases, by the database's clock alone |
 //! | `feed.rs`, `prune.rs` | what was committed, told to those who watch; the log kept short |
@@ -31,6 +32,7 @@ mod prune;
 mod read;
 mod schema;
 mod session;
+mod snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +46,10 @@ use self::feed::Feed;
 use self::lease::{Release, Renew, Try};
 use self::read::{Get, GetMany, LastRev, Raise, Scan, Writable};
 use self::session::Db;
+use self::snapshot::Moment;
 use super::{
     Change, Commit, CommitId, Committed, Health, Key, Lease, LeaseName, LeaseTry, NodeId, Rec,
-    Store, StoreError, judge,
+    Snapshot, Store, StoreError, judge,
 };
 use crate::ids::Rev;
 
@@ -174,6 +177,10 @@ impl Store for PostgresStore {
 
     fn watch(&self) -> broadcast::Receiver<Change> {
         self.feed.subscribe()
+    }
+
+    async fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>, StoreError> {
+        Ok(Some(Box::new(Moment::begin(&self.db).await?)))
     }
 
     fn shared(&self) -> bool {

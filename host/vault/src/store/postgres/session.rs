@@ -23,7 +23,7 @@ const ASIDE: Duration = Duration::from_secs(2);
 /// How long all attempts together may take.
 const BUDGET: Duration = Duration::from_secs(15);
 /// How long to wait for a connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// How long a connection may be unused, and how long it is used at most.
 const UNUSED: Duration = Duration::from_secs(300);
@@ -175,6 +175,11 @@ impl Db {
         self.attempt(&self.aside, ASIDE, work)
             .await
             .map_err(|fault| self.said(fault))
+    }
+
+    /// What a connection of one's own needs: how to connect, how to speak, and what to call the database.
+    pub(super) fn how(&self) -> (&sqlx::postgres::PgConnectOptions, Sql, &str) {
+        (&self.options.connect, self.sql, &self.options.shown)
     }
 
     fn said(&self, fault: Fault) -> StoreError {
