@@ -192,7 +192,15 @@ impl Store for PostgresStore {
     }
 
     async fn health(&self) -> Health {
-        let asked = tokio::time::timeout(HEALTH, self.db.once(&Writable)).await;
+        // A connection that lay in the pool while the server restarted says nothing of the server now: the second question
+        // decides.
+        let asking = async {
+            match self.db.once(&Writable).await {
+                Err(_) => self.db.once(&Writable).await,
+                answered => answered,
+            }
+        };
+        let asked = tokio::time::timeout(HEALTH, asking).await;
         match asked {
             Ok(Ok(true)) => Health::Ok,
             Ok(Ok(false)) => Health::Failed(
