@@ -97,6 +97,8 @@ pub struct Options {
     pub test_every: Duration,
     /// How often one is tested that has trouble.
     pub failing_test: Duration,
+    /// How long events are kept.
+    pub audit_keep: Duration,
 }
 
 impl Default for Options {
@@ -118,6 +120,8 @@ impl Default for Options {
             warm: Duration::from_secs(24 * 60 * 60),
             test_every: Duration::from_secs(24 * 60 * 60),
             failing_test: Duration::from_secs(5 * 60),
+            // A year, and a month in which to look at it.
+            audit_keep: Duration::from_secs(400 * 24 * 60 * 60),
         }
     }
 }
@@ -135,6 +139,7 @@ pub(crate) struct Inner {
     pub(crate) copies: crate::token::found::Copies,
     /// Clocks of apps, minted tokens, temporary keys.
     pub(crate) signing: signing::Shared,
+    pub(crate) upkeep: crate::upkeep::Upkeep,
     /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// How many token requests go to one host at once, and when it is left alone.
@@ -196,6 +201,7 @@ impl Engine {
                 changes,
                 copies: crate::token::found::Copies::default(),
                 signing: signing::Shared::default(),
+                upkeep: crate::upkeep::Upkeep::default(),
                 turns: Mutex::default(),
                 gate: Gate::default(),
             }),

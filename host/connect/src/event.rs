@@ -186,7 +186,7 @@ impl Engine {
     }
 }
 
-fn view(id: &str, event: &EventClear) -> EventView {
+pub(crate) fn view(id: &str, event: &EventClear) -> EventView {
     EventView {
         id: id.to_owned(),
         at: clock::rfc3339(event.at),

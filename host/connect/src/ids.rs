@@ -74,6 +74,11 @@ pub(crate) fn time_of(prefix: &str, id: &str) -> Option<i64> {
     })
 }
 
+/// What sorts before every [`timed_id`] of this time and after every earlier one.
+pub(crate) fn first_at(prefix: &str, ms: i64) -> String {
+    format!("{prefix}{}", time_chars(ms))
+}
+
 fn push_random(entropy: &dyn Entropy, out: &mut String, count: usize) -> Result<(), ConnectError> {
     let mut missing = count;
     while missing > 0 {

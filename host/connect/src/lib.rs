@@ -18,14 +18,16 @@
 //! | `connection` | states, verbs, test calls, imports |
 //! | `use_` | proxy, actions, triggers, credentials |
 //! | `record`, `hidden`, `ids` | what is kept and how; strings nobody prints; ids and bearer values |
-//! | `event`, `key`, `sweep` | the audit trail; platform keys; what time does |
 //! | `fault` | places where a test stops a debug build dead |
+//! | `event`, `audit` | what happened; the same chained, exported and proven |
+//! | `key`, `sweep`, `upkeep` | platform keys; what time does; the vault's keys and backups, for operators |
 //! | [`view`] | the shapes that leave |
 //!
 //! Left out on purpose: HTTP, cookies' syntax, pages (the server); sealing (the vault); addresses and TLS (egress).
 
 mod actor;
 mod alive;
+mod audit;
 mod catalogue;
 mod clock;
 mod configuration;
@@ -47,13 +49,18 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upkeep;
 mod use_;
 pub mod view;
 
 pub use actor::{Actor, PlatformKey};
+pub use audit::{AuditLine, AuditReport};
 pub use catalogue::{AppSource, Catalogue, CatalogueError};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use engine::{Engine, EngineParts, Options};
 pub use error::ConnectError;
 /// What a proxied request and its answer carry: bytes or a stream.
 pub use keyport_egress::Body;
+/// What operators choose in looking after the vault.
+pub use keyport_vault::{Inventory, Level, RootKey};
+pub use upkeep::{Rotate, UpkeepStatus};

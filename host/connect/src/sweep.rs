@@ -38,6 +38,10 @@ impl Engine {
     async fn sweep_leased(&self) -> Result<SweepReport, ConnectError> {
         let now = self.now();
         let mut report = SweepReport::default();
+        match self.age_events().await {
+            Ok(removed) => report.removed += usize::try_from(removed).unwrap_or(usize::MAX),
+            Err(error) => tracing::warn!(code = error.code(), "old events were not removed"),
+        }
         if let Err(error) = self.tick(&mut report).await {
             tracing::warn!(
                 code = error.code(),

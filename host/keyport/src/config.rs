@@ -50,6 +50,11 @@ const ENVIRONMENT: &[(&str, &[&str], Shape)] = &[
         Shape::List,
     ),
     ("KEYPORT_APPS", &["apps"], Shape::List),
+    (
+        "KEYPORT_AUDIT_KEEP_DAYS",
+        &["audit", "keep_days"],
+        Shape::Number,
+    ),
     ("KEYPORT_LOG_FORMAT", &["log", "format"], Shape::Text),
     ("KEYPORT_LOG_LEVEL", &["log", "level"], Shape::Text),
 ];
@@ -72,6 +77,7 @@ const NOT_OURS_PREFIX: &str = "KEYPORT_TEST_";
 enum Shape {
     Text,
     Bool,
+    Number,
     /// Separated by commas.
     List,
 }
@@ -107,6 +113,9 @@ pub struct Config {
     /// Folders of further apps, each with a `manifest.yaml`.
     #[serde(default)]
     pub apps: Vec<PathBuf>,
+    /// How long the audit trail is kept.
+    #[serde(default)]
+    pub audit: AuditSettings,
     /// How logs are written.
     #[serde(default)]
     pub log: LogSettings,
@@ -138,6 +147,20 @@ impl std::str::FromStr for StoreAddress {
 impl std::fmt::Debug for StoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(the address of a database)")
+    }
+}
+
+/// The audit trail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSettings {
+    /// For how many days an event is kept.
+    pub keep_days: u32,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { keep_days: 400 }
     }
 }
 
@@ -227,6 +250,12 @@ pub enum ConfigError {
     /// A variable whose text can't be read.
     #[error("the environment variable {name} must be `true` or `false`")]
     NotBool {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A variable whose text is not a number.
+    #[error("the environment variable {name} must be a number")]
+    NotNumber {
         /// Its name.
         name: &'static str,
     },
@@ -325,6 +354,10 @@ fn from_environment(
             Shape::Bool => Value::Boolean(
                 text.parse()
                     .map_err(|_| ConfigError::NotBool { name: known })?,
+            ),
+            Shape::Number => Value::Integer(
+                text.parse()
+                    .map_err(|_| ConfigError::NotNumber { name: known })?,
             ),
             Shape::List => Value::Array(
                 text.split(',')

@@ -5,6 +5,8 @@
 //! | `dev` | everybody, first | the host, a pretend vendor and a demo platform on this machine; prints one link |
 //! | `serve` | operators | the host, from a configuration |
 //! | `key` | operators | platform keys: create, list, revoke |
+//! | `vault` | operators | rotate and retire keys, verify, back up, restore |
+//! | `audit` | operators | export the audit trail, prove it |
 //! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
 //! | `store` | operators | move from one machine's folder to a shared database, or back |
 //! | `new` | authors | an app's folder, from answers or from the vendor's OpenAPI document |
@@ -88,6 +90,10 @@ enum HostCommand {
     App(command::app::Arguments),
     /// Copy the store from one machine's folder to a shared database, or back
     Store(command::store::Arguments),
+    /// Rotate and retire keys, verify, back up and restore
+    Vault(command::vault::Arguments),
+    /// Export the audit trail as JSON lines, and prove it
+    Audit(command::audit::Arguments),
 }
 
 /// The commands that a build for authors alone knows by name, so that it can say where they are.
@@ -104,6 +110,10 @@ enum AbsentCommand {
     App(Ignored),
     #[command(hide = true)]
     Store(Ignored),
+    #[command(hide = true)]
+    Vault(Ignored),
+    #[command(hide = true)]
+    Audit(Ignored),
 }
 
 #[cfg(not(feature = "host"))]
@@ -144,6 +154,8 @@ fn host(command: HostCommand) -> ExitCode {
         HostCommand::Key(arguments) => with_runtime(command::key::run(arguments)),
         HostCommand::App(arguments) => with_runtime(command::app::run(arguments)),
         HostCommand::Store(arguments) => with_runtime(command::store::run(arguments)),
+        HostCommand::Vault(arguments) => with_runtime(command::vault::run(arguments)),
+        HostCommand::Audit(arguments) => with_runtime(command::audit::run(arguments)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("keyport: {error}");
@@ -168,6 +180,8 @@ fn absent(command: &AbsentCommand) -> ExitCode {
         AbsentCommand::Key(_) => "key",
         AbsentCommand::App(_) => "app",
         AbsentCommand::Store(_) => "store",
+        AbsentCommand::Vault(_) => "vault",
+        AbsentCommand::Audit(_) => "audit",
     };
     eprintln!(
         "keyport: `{name}` is not in this build, which has the authors' commands alone; build keyport with its default \

@@ -6,12 +6,13 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyport_connect::{AppSource, Catalogue, Engine, EngineParts};
 use keyport_egress::{Egress, EgressConfig, Origins};
 use keyport_manifest::{Component, Manifest};
 use keyport_plugin::{PluginConfig, PluginHost};
-use keyport_vault::{RootKey, Vault};
+use keyport_vault::{RootKey, RootKeyError, Vault, VaultOptions};
 use tokio::net::TcpListener;
 
 use crate::command::Failure;
@@ -83,8 +84,7 @@ pub struct Host {
 pub async fn host(config: &Config) -> Result<Host, WiringError> {
     let root = root_key(config)?;
     private_folder(&config.data)?;
-    let store = store::configured(config).await?;
-    let vault = Vault::open(store, root).await?;
+    let vault = open_vault(config, root).await?;
     let egress =
         Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
     let origins = egress
@@ -98,19 +98,43 @@ pub async fn host(config: &Config) -> Result<Host, WiringError> {
     })?;
     let catalogue = catalogue(&config.apps)?;
     let apps = catalogue.len();
-    let engine = Engine::new(EngineParts::new(
-        vault,
-        egress,
-        plugins,
-        catalogue,
-        config.public_url.clone(),
-    ))
-    .await?;
+    let mut parts = EngineParts::new(vault, egress, plugins, catalogue, config.public_url.clone());
+    parts.options.audit_keep = audit_keep(config);
+    let engine = Engine::new(parts).await?;
     Ok(Host {
         engine,
         origins,
         apps,
     })
+}
+
+/// The rules without apps, for commands that look after the store. Nothing else may have it open.
+pub async fn operator(config: &Config) -> Result<Engine, WiringError> {
+    let root = root_key(config)?;
+    private_folder(&config.data)?;
+    let vault = open_vault(config, root).await?;
+    let egress =
+        Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
+    let plugins = PluginHost::new(PluginConfig::default())?;
+    let catalogue = Catalogue::default();
+    let url = config.public_url.clone();
+    let mut parts = EngineParts::new(vault, egress, plugins, catalogue, url);
+    parts.options.audit_keep = audit_keep(config);
+    Ok(Engine::new(parts).await?)
+}
+
+fn audit_keep(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.audit.keep_days) * 24 * 60 * 60)
+}
+
+/// The vault over the configured store. Rotations ask for the root key where it was had from.
+async fn open_vault(config: &Config, root: RootKey) -> Result<Vault, WiringError> {
+    let again = config.clone();
+    let options = VaultOptions {
+        root: Some(Arc::new(move || root_key_of(&again))),
+        ..VaultOptions::default()
+    };
+    Ok(Vault::open_with(store::configured(config).await?, root, options).await?)
 }
 
 /// Binds, or says what is in the way.
@@ -142,18 +166,25 @@ pub async fn shutdown() {
     interrupt.await;
 }
 
-fn root_key(config: &Config) -> Result<RootKey, WiringError> {
+/// The root key from where the configuration says.
+pub fn root_key(config: &Config) -> Result<RootKey, WiringError> {
+    let named = config.root_key.file.is_some() || config.root_key.command.is_some();
+    if !named && std::env::var_os(ROOT_KEY_VARIABLE).is_none() {
+        return Err(WiringError::NoRootKey);
+    }
+    Ok(root_key_of(config)?)
+}
+
+fn root_key_of(config: &Config) -> Result<RootKey, RootKeyError> {
     let source = &config.root_key;
     if let Some(file) = &source.file {
-        return Ok(RootKey::from_file(file)?);
+        return RootKey::from_file(file);
     }
     if let Some(command) = &source.command {
-        return Ok(RootKey::from_command(command)?);
+        return RootKey::from_command(command);
     }
-    match std::env::var(ROOT_KEY_VARIABLE) {
-        Ok(text) => Ok(RootKey::from_base64(&zeroize::Zeroizing::new(text))?),
-        Err(_) => Err(WiringError::NoRootKey),
-    }
+    let text = std::env::var(ROOT_KEY_VARIABLE).map_err(|_| RootKeyError::Malformed)?;
+    RootKey::from_base64(&zeroize::Zeroizing::new(text))
 }
 
 fn egress(config: &Config) -> Result<EgressConfig, WiringError> {

@@ -33,11 +33,15 @@ pub(crate) async fn readyz(State(state): State<ServerState>) -> Result<&'static 
 
 /// Prometheus counters.
 pub(crate) async fn metrics(State(state): State<ServerState>) -> impl IntoResponse {
+    let keys = state.engine().vault().inventory(false).await;
+    let keys = keys
+        .map(|keys| crate::metrics::keys(&keys))
+        .unwrap_or_default();
     (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        state.metrics().render(),
+        state.metrics().render() + &keys,
     )
 }

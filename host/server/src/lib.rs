@@ -16,12 +16,14 @@
 //! | `callback`, `ticket` | sign-in at the app: going there, coming back |
 //! | [`pages`] | the Apps page, the connect window, connect.js |
 //! | `health`, `metrics`, [`observe`] | what operators look at |
+//! | [`control`] | the operator's socket in the data folder |
 //! | [`listen`], `serving` | sockets, TLS, graceful end, the housekeeping loop |
 //!
 //! Left out: CORS (no route needs it; the pages and the API are each called from their own origin).
 
 pub mod auth;
 mod callback;
+pub mod control;
 pub mod cookie;
 mod docs;
 pub mod extract;

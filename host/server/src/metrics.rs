@@ -87,6 +87,38 @@ impl Metrics {
     }
 }
 
+/// The keys that everything is sealed with: when each was made, how often it was used at most. For alarms on a rotation schedule.
+pub(crate) fn keys(keys: &keyport_connect::Inventory) -> String {
+    let mut made = String::from(
+        "# HELP keyport_vault_term_created_seconds When a term of the keyring was made.\n# TYPE keyport_vault_term_created_seconds gauge\n",
+    );
+    let mut uses = String::from(
+        "# HELP keyport_vault_term_uses The most often that a term can have sealed.\n# TYPE keyport_vault_term_uses gauge\n",
+    );
+    for term in &keys.terms {
+        let labels = format!("{{term=\"{}\",state=\"{}\"}}", term.id, term.state);
+        if let Some(since_ms) = term.since_ms {
+            let _ = writeln!(
+                made,
+                "keyport_vault_term_created_seconds{labels} {}",
+                since_ms / 1000
+            );
+        }
+        if let Some(used) = term.uses {
+            let _ = writeln!(uses, "keyport_vault_term_uses{labels} {used}");
+        }
+    }
+    let _ = write!(
+        uses,
+        "# HELP keyport_vault_key_uses_max After how many uses a key is replaced.\n# TYPE keyport_vault_key_uses_max gauge\n\
+         keyport_vault_key_uses_max {}\n\
+         # HELP keyport_vault_root_keys How many root keys open; two while it is changed.\n# TYPE keyport_vault_root_keys gauge\n\
+         keyport_vault_root_keys {}\n",
+        keys.uses_max, keys.root_keys
+    );
+    made + &uses
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,8 @@ const CONNECTIONS: usize = 4096;
 const STREAMS: u32 = 128;
 /// How often expired sessions, flows and unfinished grants are looked for. A completion code lives two minutes.
 const SWEEP: Duration = Duration::from_secs(15);
+/// How long an event waits at most until it is chained.
+const CHAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (out of descriptors), wait rather than spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -191,15 +193,36 @@ where
 
 /// Housekeeping until the end.
 async fn sweep(state: ServerState) {
+    let chaining = tokio::spawn(chain(state.clone()));
     let mut every = tokio::time::interval(SWEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            () = state.stopping() => break,
+            _ = every.tick() => {
+                match state.engine().sweep().await {
+                    Ok(report) if report == keyport_connect::view::SweepReport::default() => {}
+                    Ok(report) => tracing::info!(?report, "swept"),
+                    Err(error) => tracing::warn!(code = error.code(), %error, "housekeeping failed; it is tried again"),
+                }
+                if let Err(error) = state.engine().resume_upkeep().await {
+                    tracing::warn!(code = error.code(), %error, "an interrupted rotation waits for the next housekeeping");
+                }
+            }
+        }
+    }
+    let _ = chaining.await;
+}
+
+/// Chains the audit trail until the end.
+async fn chain(state: ServerState) {
+    let mut every = tokio::time::interval(CHAIN);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
             () = state.stopping() => return,
-            _ = every.tick() => match state.engine().sweep().await {
-                Ok(report) if report == keyport_connect::view::SweepReport::default() => {}
-                Ok(report) => tracing::info!(?report, "swept"),
-                Err(error) => tracing::warn!(code = error.code(), %error, "housekeeping failed; it is tried again"),
+            _ = every.tick() => if let Err(error) = state.engine().chain_events().await {
+                tracing::warn!(code = error.code(), %error, "events are not chained yet; it is tried again");
             },
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::record::{self, Connection, ConnectionClear, Entity as _, Stored};
 use crate::session::parse_owner;
-use crate::view::{ConnectionQuery, ConnectionView, KeyScope, Page};
+use crate::view::{ConnectionQuery, ConnectionState, ConnectionView, KeyScope, Page, Reason};
 
 impl Engine {
     /// The connections that this actor may see, by owner and age.
@@ -103,6 +103,12 @@ impl Engine {
 
     pub(crate) fn view(&self, stored: &Stored<Connection>) -> ConnectionView {
         let clear = &stored.clear;
+        // What is altered must not be acted upon: a state of this one connection, which the person or a backup mends.
+        let (state, reason) = if stored.damaged {
+            (ConnectionState::NeedsReconnect, Some(damaged()))
+        } else {
+            (clear.state, clear.reason.clone())
+        };
         let app_name = self
             .inner
             .catalogue
@@ -118,8 +124,8 @@ impl Engine {
             account: clear.account.clone(),
             method: clear.method.clone(),
             method_kind: clear.kind.clone(),
-            state: clear.state,
-            reason: clear.reason.clone(),
+            state,
+            reason,
             enabled: clear.enabled,
             scopes: stored
                 .sealed
@@ -136,6 +142,14 @@ impl Engine {
             expires_at: clear.expires_at.map(clock::rfc3339),
             etag: stored.rev.to_string(),
         }
+    }
+}
+
+fn damaged() -> Reason {
+    Reason {
+        code: "damaged_record".into(),
+        say: "what is stored of this connection is damaged; sign in again, or ask the operator to restore it from a backup"
+            .into(),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod native;
 
 mod alive;
+mod audit;
 mod callbacks;
 mod deviations;
 mod devices;

@@ -135,7 +135,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
 
     announce(&demo, &public_url, &vendor_url, &data, own_key);
     serve_all(
-        host.engine,
+        (host.engine, &data),
         &public,
         (keyport, platform, vendor_listener),
         vendor,
@@ -145,7 +145,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
 }
 
 async fn serve_all(
-    engine: Engine,
+    (engine, data): (Engine, &Path),
     public: &Url,
     (keyport, platform, vendor_listener): (TcpListener, TcpListener, TcpListener),
     vendor: Vendor,
@@ -173,13 +173,14 @@ async fn serve_all(
     );
     let state =
         ServerState::new(engine, public).map_err(|error| Failure::Said(error.to_string()))?;
+    let control = keyport_server::control::serve(state.clone(), data);
     let serving = keyport_server::serve(state, keyport, listen, until(stopped));
     let signal = async {
         wiring::shutdown().await;
         // Whoever listens is told; nobody listening means that all have ended.
         let _ = stop.send(true);
     };
-    let (served, ()) = tokio::join!(serving, signal);
+    let (served, (), ()) = tokio::join!(serving, signal, control);
     // The host's end is what counts: it has answered its requests and closed its store. The two toys may be cut off.
     platform.abort();
     vendor.abort();

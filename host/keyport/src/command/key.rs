@@ -106,12 +106,16 @@ pub async fn run(arguments: Arguments) -> Outcome {
 
 /// The rules over the operator's own store. What only a serving host needs has stand-ins.
 pub async fn engine(host: &HostArguments) -> Result<Engine, Failure> {
+    let config = host.read(stand_ins(host))?;
+    Ok(wiring::host(&config).await?.engine)
+}
+
+/// What a configuration must have but commands on the store do not need, where no file says it: asking for it would be a nuisance.
+pub fn stand_ins(host: &HostArguments) -> toml::Table {
     let mut defaults = toml::Table::new();
     if host.config.is_none() {
-        // Neither matters to these commands, and asking for them would be a nuisance.
         defaults.insert("public_url".into(), "http://localhost:4700".into());
         defaults.insert("listen".into(), "127.0.0.1:4700".into());
     }
-    let config = host.read(defaults)?;
-    Ok(wiring::host(&config).await?.engine)
+    defaults
 }

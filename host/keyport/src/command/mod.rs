@@ -1,10 +1,13 @@
 //! One file per command. Each reads its flags, does its work through the other crates and says what happened.
 
 pub mod app;
+pub mod audit;
 pub mod dev;
 pub mod key;
+pub mod operator;
 pub mod serve;
 pub mod store;
+pub mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

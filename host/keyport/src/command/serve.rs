@@ -70,9 +70,14 @@ pub async fn run(arguments: Arguments) -> Outcome {
     tracing::info!(listen = %config.listen, public_url = %config.public_url, apps = host.apps, "serving");
     let state = ServerState::new(host.engine, &config.public_url)
         .map_err(|error| Failure::Said(error.to_string()))?;
+    let control = {
+        let (state, data) = (state.clone(), config.data.clone());
+        tokio::spawn(async move { keyport_server::control::serve(state, &data).await })
+    };
     keyport_server::serve(state, listener, listen, wiring::shutdown())
         .await
         .map_err(|error| Failure::Said(format!("serving ended: {error}")))?;
+    let _ = control.await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@
 //! | `proxy` | any request, with the connection's credentials attached |
 //! | `events` | what happened |
 //! | `keys` | platform keys |
+//! | `vault` | the vault's keys, verification, backups; the proven audit trail: for the operator's socket so far |
 
 mod answer;
 mod apps;
@@ -24,6 +25,7 @@ mod keys;
 mod proxy;
 mod sessions;
 mod using;
+pub(crate) mod vault;
 mod verbs;
 
 use axum::extract::DefaultBodyLimit;

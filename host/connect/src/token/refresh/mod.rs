@@ -207,8 +207,11 @@ fn cooling(token: &Token, now: i64) -> bool {
 fn verdict_of_another(stored: &Stored<Connection>) -> Option<ConnectError> {
     let dead = stored.clear.state == ConnectionState::NeedsReconnect;
     let reason = stored.clear.reason.as_ref().filter(|_| dead)?;
-    matches!(reason.code.as_str(), "revoked" | "refresh_interrupted")
-        .then(|| needs_reconnect(reason))
+    matches!(
+        reason.code.as_str(),
+        "revoked" | "refresh_interrupted" | "restored"
+    )
+    .then(|| needs_reconnect(reason))
 }
 
 /// The error for a connection that only the person can mend.

@@ -159,14 +159,21 @@ impl Engine {
         intent: &RefreshIntent,
     ) -> Result<Stored<Connection>, ConnectError> {
         // Another host may have been faster and its write still on the way: look again before anything is concluded.
+        let mut from_backup = false;
         for pause in [0, 200, 400] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let again: Stored<Connection> = self.load(id).await?;
             if generation(&again)? != Some(seen) {
                 return Ok(again);
             }
+            from_backup = self.is_from_backup(&again);
         }
-        let reason = if intent.interrupted {
+        let reason = if from_backup {
+            Reason {
+                code: "restored".into(),
+                say: "this sign-in comes from a backup and was renewed after it was made; sign in again".into(),
+            }
+        } else if intent.interrupted {
             Reason {
                 code: "refresh_interrupted".into(),
                 say: "renewing this sign-in was interrupted and the app no longer accepts it; sign in again".into(),
@@ -186,6 +193,22 @@ impl Engine {
         self.judge(id, &crate::connection::Verdict::Refused(reason), false)
             .await?;
         Err(error)
+    }
+}
+
+impl Engine {
+    /// Whether a token was there before this data came out of a backup: then whoever ran on meanwhile may have renewed it.
+    fn is_from_backup(&self, stored: &Stored<Connection>) -> bool {
+        let restored = self.inner.vault.restored_at_ms();
+        let obtained = stored
+            .sealed
+            .as_ref()
+            .and_then(|sealed| sealed.token.as_ref())
+            .map(|token| token.obtained_at);
+        match (restored.and_then(|ms| i64::try_from(ms).ok()), obtained) {
+            (Some(restored), Some(obtained)) => obtained <= restored,
+            _ => false,
+        }
     }
 }
 
