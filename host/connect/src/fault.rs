@@ -5,7 +5,7 @@
 //! crash costs most.
 //!
 //! Threat: somebody who can set a variable stops a host. So this exists in builds with debug assertions only; of a
-//! release build nothing is left, not even the variable's name, and a test of the release binary holds that.
+//! release build nothing is left, not even the variable's name.
 
 /// A place that has a name.
 #[cfg(not(debug_assertions))]
