@@ -48,7 +48,7 @@ fn embed() -> Result<(), String> {
     for watched in [
         "manifests",
         "wit",
-        "providers",
+        "providers/sdk",
         "host/manifest/src",
         "host/manifest/Cargo.toml",
         "host/plugin/guest_build.rs",
@@ -66,6 +66,8 @@ fn embed() -> Result<(), String> {
         .collect();
     let mut components = Vec::new();
     for name in names {
+        // Not all of providers/: what builds leave in an app's folder there is nothing to this binary.
+        println!("cargo::rerun-if-changed=../../providers/{name}");
         components.push((name, component(&workspace, name, &out)?));
     }
     let text = table(&apps, &components).map_err(|error| error.to_string())?;

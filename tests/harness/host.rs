@@ -29,6 +29,10 @@ pub struct Setup {
     pub data: Option<PathBuf>,
     /// The root key's file, where several hosts share one.
     pub root_key: Option<PathBuf>,
+    /// Variables of its environment. Those of this process that are Keyport's are taken out.
+    pub env: Vec<(String, String)>,
+    /// How much it logs; `debug` where nothing is said.
+    pub log_level: Option<String>,
 }
 
 /// A running `keyport serve`.
@@ -55,6 +59,7 @@ impl Host {
         std::fs::write(&file, configuration(folder.path(), &setup, port))
             .expect("the folder is ours");
         let mut child = binary::command(&["serve", "--config", &file.display().to_string()])
+            .envs(setup.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -100,6 +105,17 @@ impl Host {
         self.folder.path()
     }
 
+    /// Its configuration file.
+    pub fn file(&self) -> String {
+        let file = self.folder.path().join("keyport.toml");
+        file.display().to_string()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the reader does not panic").clone()
@@ -115,12 +131,7 @@ impl Host {
 
     /// Makes a platform key while the host is stopped.
     pub fn make_key(&self, scopes: &str) -> String {
-        let file = self
-            .folder
-            .path()
-            .join("keyport.toml")
-            .display()
-            .to_string();
+        let file = self.file();
         let made = binary::run(&[
             "key", "create", "test", "--scope", scopes, "--config", &file,
         ]);
@@ -150,6 +161,11 @@ impl Host {
         self.child.wait().expect("a child");
     }
 
+    /// The same while others look at it; [`Host::kill`] then waits for its end.
+    pub fn kill_now(&self) {
+        signal(&self.child, "KILL");
+    }
+
     /// Stops it where it stands, as a machine that hangs would.
     pub fn pause(&self) {
         signal(&self.child, "STOP");
@@ -163,6 +179,14 @@ impl Host {
     /// Further lines of the configuration file, from the next start on.
     pub fn configure(&mut self, more: &str) {
         more.clone_into(&mut self.setup.more);
+    }
+
+    /// Variables of its environment, from the next start on.
+    pub fn set_env(&mut self, env: &[(&str, &str)]) {
+        self.setup.env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
     }
 
     /// Starts it again on the same folder and port.
@@ -188,7 +212,7 @@ impl Drop for Host {
 fn configuration(folder: &Path, setup: &Setup, port: u16) -> String {
     let mut text = format!(
         "public_url = \"http://localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\ndata = {:?}\napps = {:?}\n{}\n\
-         [root_key]\nfile = {:?}\n[log]\nlevel = \"debug\"\n[origins]\n",
+         [root_key]\nfile = {:?}\n[log]\nlevel = {:?}\n[origins]\n",
         setup.data.clone().unwrap_or_else(|| folder.join("data")),
         setup.apps,
         setup.more,
@@ -196,6 +220,7 @@ fn configuration(folder: &Path, setup: &Setup, port: u16) -> String {
             .root_key
             .clone()
             .unwrap_or_else(|| folder.join("root.key")),
+        setup.log_level.as_deref().unwrap_or("debug"),
     );
     for (from, to) in &setup.origins {
         writeln!(text, "{from:?} = {to:?}").expect("a string");

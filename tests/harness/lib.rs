@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`authority`] | certificates and keys, made for one run |
 //! | [`binary`] | finds the built `keyport`; runs a command to its end |
 //! | [`guest`] | components that only tests need |
 //! | [`host`] | a running `keyport serve` or `keyport dev`, stopped when dropped |
@@ -22,6 +23,7 @@
     reason = "this crate is only ever a test; a failure here should stop it loudly"
 )]
 
+pub mod authority;
 pub mod binary;
 pub mod browser;
 pub mod guest;

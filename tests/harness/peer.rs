@@ -1,6 +1,7 @@
 //! Programs that nobody here wrote: a real OAuth server, vendors' API descriptions behind a mock, a real browser.
 //!
-//! They are node programs under `tests/peers`, pinned by its lock file and installed by `npm ci`. A machine
+//! They are programs under `tests/peers`: most in node, pinned by its lock file and installed by `npm ci`; some in Python,
+//! pinned by `requirements.txt` and installed into `.venv` there. A machine
 //! without them skips the tests that need one and says so; with `KEYPORT_TEST_NO_SKIP` a skip is a failure.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -23,8 +24,21 @@ fn folder() -> PathBuf {
     repository().join("tests/peers")
 }
 
+/// The interpreter that has what the Python peers need.
+fn python() -> PathBuf {
+    folder().join(".venv/bin/python")
+}
+
 /// Why the peers can't run here, or nothing.
 fn missing(script: &str) -> Option<String> {
+    if script.ends_with(".py") {
+        let there = python().is_file();
+        return (!there).then(|| {
+            "the python peers are not installed; run `python3 -m venv tests/peers/.venv` and \
+             `tests/peers/.venv/bin/pip install -r tests/peers/requirements.txt`"
+                .into()
+        });
+    }
     if Command::new("node")
         .arg("--version")
         .stdout(Stdio::null())
@@ -72,7 +86,12 @@ impl Peer {
             eprintln!("SKIPPED: this test needs {script}: {reason}");
             return None;
         }
-        let mut child = Command::new("node")
+        let program = if script.ends_with(".py") {
+            python()
+        } else {
+            "node".into()
+        };
+        let mut child = Command::new(program)
             .arg(folder().join(script))
             .arg(arguments.to_string())
             .current_dir(folder())
@@ -80,7 +99,7 @@ impl Peer {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("node starts");
+            .expect("the peer starts");
         let stdin = child.stdin.take();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -180,4 +199,20 @@ pub fn run_browser(scenario: &Value) -> Option<Result<(), String>> {
     } else {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     })
+}
+
+/// The environment of Python with this tool in it; `None`, and said, where it is not installed.
+pub fn venv(tool: &str) -> Option<PathBuf> {
+    let venv = folder().join(".venv");
+    if venv.join("bin").join(tool).is_file() {
+        return Some(venv);
+    }
+    let reason = "it is not installed; run `python3 -m venv tests/peers/.venv` and \
+                  `tests/peers/.venv/bin/pip install -r providers/templates/python/requirements.txt`";
+    assert!(
+        std::env::var_os("KEYPORT_TEST_NO_SKIP").is_none(),
+        "may not be skipped: {tool}: {reason}"
+    );
+    eprintln!("SKIPPED: this test needs {tool}: {reason}");
+    None
 }

@@ -327,20 +327,20 @@ impl Cluster {
         let first = self.process();
         let mut all = children(&first);
         all.push(first);
-        // Some may have ended by themselves.
-        let done = Command::new("kill")
-            .arg("-9")
-            .args(&all)
-            .stderr(Stdio::null())
-            .status();
-        done.expect("kill(1) is there");
         let end = Instant::now() + START;
-        while all
-            .iter()
-            .any(|pid| Path::new(&format!("/proc/{pid}/stat")).exists() && !is_zombie(pid))
-        {
+        // One that was being made at this moment has another parent by now: it is known by where it works.
+        while !all.is_empty() {
             assert!(Instant::now() < end, "the server does not die");
+            // Some may have ended by themselves.
+            let done = Command::new("kill")
+                .arg("-9")
+                .args(&all)
+                .stderr(Stdio::null())
+                .status();
+            done.expect("kill(1) is there");
             std::thread::sleep(Duration::from_millis(5));
+            all.retain(|pid| !is_zombie(pid));
+            all.extend(working_in(&self.folder.join("data")));
         }
     }
 
@@ -478,6 +478,18 @@ fn children(of: &str) -> Vec<String> {
     ids.filter(|pid| {
         pid.bytes().all(|byte| byte.is_ascii_digit())
             && stat(pid).is_some_and(|(_, parent)| parent == of)
+    })
+    .collect()
+}
+
+/// Processes whose working folder this is, as far as that can be seen.
+fn working_in(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    ids.filter(|pid| {
+        pid.bytes().all(|byte| byte.is_ascii_digit())
+            && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder)
+            && !is_zombie(pid)
     })
     .collect()
 }

@@ -69,9 +69,11 @@ impl Provider {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A grant as a customer brings it along: access and refresh token.
+    /// A new grant, as a customer brings it along: access and refresh token. What ended an earlier one does not touch it.
     pub fn grant(&self) -> Value {
-        self.shared.state().issue()
+        let mut state = self.shared.state();
+        state.revoked = false;
+        state.issue()
     }
 
     /// All access tokens end now.

@@ -6,20 +6,26 @@
 //! 500: nothing goes on by luck.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
+use crate::authority::Authority;
 use crate::http::{encode, query_pairs};
+
+/// How long a listener waits for a request that has begun.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    /// Whether the client showed a certificate of ours.
+    pub certified: bool,
     /// The origin that it was meant for, before overrides.
     pub origin: String,
     /// `GET`, `POST` …
@@ -42,6 +48,23 @@ impl Seen {
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+
+    /// The parameters of an OAuth 1.0a header (RFC 5849, 3.5.1), decoded.
+    pub fn oauth1(&self) -> Vec<(String, String)> {
+        let header = self.header("authorization").unwrap_or_default();
+        let Some(params) = header.strip_prefix("OAuth ") else {
+            return Vec::new();
+        };
+        let pairs = params.split(',').filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let decoded = query_pairs(&format!(
+                "x={}",
+                value.trim_matches('"').replace('+', "%2B")
+            ));
+            Some((name.to_owned(), decoded.first()?.1.clone()))
+        });
+        pairs.collect()
+    }
 }
 
 #[derive(Default)]
@@ -61,17 +84,43 @@ pub struct Provider {
 impl Provider {
     /// A listener for each of these origins. They end with the process.
     pub fn start(origins: impl IntoIterator<Item = String>) -> Self {
+        Self::start_certified(origins, &[], &Authority::default())
+    }
+
+    /// [`Provider::start`], where those that `certified` names speak TLS and turn away whoever shows no certificate of
+    /// `authority`.
+    pub fn start_certified(
+        origins: impl IntoIterator<Item = String>,
+        certified: &[String],
+        authority: &Authority,
+    ) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let mut overrides = BTreeMap::new();
         for origin in origins {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let at = listener.local_addr().expect("bound");
-            overrides.insert(origin.clone(), format!("http://{at}"));
+            let tls = certified.contains(&origin).then(|| authority.server());
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            overrides.insert(origin.clone(), format!("{scheme}://{at}"));
             let state = Arc::clone(&state);
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let (state, origin) = (Arc::clone(&state), origin.clone());
-                    std::thread::spawn(move || serve(stream, &origin, &state));
+                    let (state, origin, tls) = (Arc::clone(&state), origin.clone(), tls.clone());
+                    std::thread::spawn(move || {
+                        // Whoever sends nothing for so long has gone.
+                        if stream.set_read_timeout(Some(PATIENCE)).is_err() {
+                            return;
+                        }
+                        match tls {
+                            None => serve(stream, &origin, &state, false),
+                            // The verifier lets nobody past the handshake without a certificate.
+                            Some(tls) => {
+                                if let Some(stream) = tls.accept(stream) {
+                                    serve(stream, &origin, &state, true);
+                                }
+                            }
+                        }
+                    });
                 }
             });
         }
@@ -108,6 +157,14 @@ impl Provider {
         state.allowed.extend(exchanges.iter().cloned());
     }
 
+    /// The address that the last request for temporary credentials wanted the person sent back to.
+    pub fn oauth1_callback(&self) -> Option<String> {
+        let state = self.state.lock().expect("no listener panics");
+        let mut all = state.seen.iter().rev().flat_map(Seen::oauth1);
+        let found = all.find(|(name, _)| name == "oauth_callback");
+        found.map(|(_, value)| value)
+    }
+
     /// What was not as written since the last time, what was written and did not happen, and what came in.
     pub fn finish(&self) -> (Vec<String>, Vec<Seen>) {
         let mut state = self.state.lock().expect("no listener panics");
@@ -120,8 +177,8 @@ impl Provider {
     }
 }
 
-fn serve(stream: TcpStream, origin: &str, state: &Mutex<State>) {
-    let Some(seen) = read(&stream, origin) else {
+fn serve(mut stream: impl Read + Write, origin: &str, state: &Mutex<State>, certified: bool) {
+    let Some(seen) = read(&mut stream, origin, certified) else {
         return;
     };
     let (answer, wait) = {
@@ -171,10 +228,7 @@ fn serve(stream: TcpStream, origin: &str, state: &Mutex<State>) {
     write(stream, answer.as_ref());
 }
 
-fn read(stream: &TcpStream, origin: &str) -> Option<Seen> {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .ok()?;
+fn read(stream: &mut impl Read, origin: &str, certified: bool) -> Option<Seen> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -217,6 +271,7 @@ fn read(stream: &TcpStream, origin: &str) -> Option<Seen> {
     }
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     Some(Seen {
+        certified,
         origin: origin.to_owned(),
         method,
         path: path.to_owned(),
@@ -226,7 +281,7 @@ fn read(stream: &TcpStream, origin: &str) -> Option<Seen> {
     })
 }
 
-fn write(mut stream: TcpStream, answer: Option<&Value>) {
+fn write(mut stream: impl Write, answer: Option<&Value>) {
     let broken = serde_json::json!({ "status": 500, "body": "not as written" });
     let answer = answer.unwrap_or(&broken);
     if answer["close"] == true {
@@ -265,6 +320,7 @@ fn write(mut stream: TcpStream, answer: Option<&Value>) {
     // Whoever went away has not read it.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body.as_bytes());
+    let _ = stream.flush();
 }
 
 /// A scalar as text.
@@ -275,8 +331,8 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// What is not as written about a request. `wanted`: `{method?, url, query?, form?, json?, body?, headers?, basic?,
-/// without?}`; `*` stands for anything that is not empty.
+/// What is not as written about a request. `wanted`: `{method?, url, query?, form?, json?, body?, headers?, basic?, oauth1?,
+/// jwt?, certificate?, without?}`; `*` stands for anything that is not empty.
 pub fn differences(wanted: &Value, seen: &Seen) -> Vec<String> {
     let mut wrong = Vec::new();
     let method = wanted["method"].as_str().unwrap_or("POST");
@@ -323,14 +379,21 @@ pub fn differences(wanted: &Value, seen: &Seen) -> Vec<String> {
             ));
         }
     }
+    pairs(&wanted["oauth1"], &seen.oauth1(), "oauth1", &mut wrong);
+    for (name, wanted) in wanted["jwt"].as_object().into_iter().flatten() {
+        let form = query_pairs(&seen.body);
+        let token = form.iter().find(|(known, _)| known == name);
+        match token.and_then(|(_, token)| jwt(token)) {
+            Some(parts) => members(wanted, &parts, name, &mut wrong),
+            None => wrong.push(format!("form `{name}` should be a JWT, not {token:?}")),
+        }
+    }
+    if wanted["certificate"] == true && !seen.certified {
+        wrong.push("a client certificate was expected".to_owned());
+    }
     if wanted["json"].is_object() {
         match serde_json::from_str::<Value>(&seen.body) {
-            Ok(body) => {
-                for (name, value) in wanted["json"].as_object().into_iter().flatten() {
-                    let found = body.get(name).map(text);
-                    one(name, value, found.as_deref(), "json", &mut wrong);
-                }
-            }
+            Ok(body) => members(&wanted["json"], &body, "json", &mut wrong),
             Err(_) => wrong.push(format!("a JSON body was expected, not {:?}", seen.body)),
         }
     }
@@ -348,12 +411,43 @@ pub fn differences(wanted: &Value, seen: &Seen) -> Vec<String> {
         let there = query_pairs(&seen.query).iter().any(|(k, _)| *k == name)
             || query_pairs(&seen.body).iter().any(|(k, _)| *k == name)
             || json.get(&name).is_some()
+            || seen.oauth1().iter().any(|(k, _)| *k == name)
             || seen.header(&name).is_some();
         if there {
             wrong.push(format!("`{name}` should not be there"));
         }
     }
     wrong
+}
+
+/// Header and claims of a JWT that is signed with something; whether the signature is right is shown where keys are at hand.
+fn jwt(token: &str) -> Option<Value> {
+    let mut parts = token.split('.');
+    let mut decoded = || -> Option<Value> {
+        let bytes = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    };
+    let (header, claims) = (decoded()?, decoded()?);
+    let signature = parts.next()?;
+    (!signature.is_empty() && parts.next().is_none())
+        .then(|| serde_json::json!({ "header": header, "claims": claims }))
+}
+
+/// Compares what is written of an object, at any depth.
+fn members(wanted: &Value, found: &Value, what: &str, wrong: &mut Vec<String>) {
+    for (name, value) in wanted.as_object().into_iter().flatten() {
+        let found = found.get(name);
+        if value.is_object() {
+            members(
+                value,
+                found.unwrap_or(&Value::Null),
+                &format!("{what}.{name}"),
+                wrong,
+            );
+        } else {
+            one(name, value, found.map(text).as_deref(), what, wrong);
+        }
+    }
 }
 
 fn pairs(wanted: &Value, found: &[(String, String)], what: &str, wrong: &mut Vec<String>) {

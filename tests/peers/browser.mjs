@@ -17,7 +17,7 @@ const browser = await chromium.launch({
     "--disable-background-networking", "--disable-component-update",
   ],
 });
-const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, colorScheme: wanted.dark ? "dark" : "light" });
+const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, reducedMotion: "reduce", colorScheme: wanted.dark ? "dark" : "light" });
 context.setDefaultTimeout(30_000);
 const page = await context.newPage();
 const complaints = [];
@@ -36,7 +36,9 @@ let number = 0;
 const shoot = async (name, at = page) => {
   number += 1;
   const file = `${wanted.scenario}-${String(number).padStart(2, "0")}-${name}.png`;
-  await at.screenshot({ path: join(wanted.artefacts, file), fullPage: true });
+  // Of a long page, and of one with a dialog, what a person sees.
+  const whole = await at.evaluate(() => !document.querySelector("dialog[open]") && document.documentElement.scrollHeight < 2000);
+  await at.screenshot({ path: join(wanted.artefacts, file), fullPage: whole });
 };
 
 try {

@@ -51,6 +51,12 @@ prism.on("exit", (code) => process.exit(code ?? 1));
 let said = "";
 prism.stdout.on("data", (chunk) => { if (said.length < 1e6) said += chunk; });
 
+// A vendor that takes `application/vnd.github+json` describes what it answers as `application/json`, which that is (RFC 6839, 3.1).
+// Prism would answer 406: it compares names.
+function accepted(accept) {
+  return /^application\/vnd\.[^,;]+\+json$/.test(accept ?? "") ? { accept: `${accept}, application/json` } : {};
+}
+
 const seen = [];
 const server = createServer((incoming, outgoing) => {
   if (incoming.url === "/control/seen") return outgoing.end(JSON.stringify(seen));
@@ -64,7 +70,7 @@ const server = createServer((incoming, outgoing) => {
     port: prismPort,
     method: incoming.method,
     path: wanted.strip ? incoming.url.replace(wanted.strip, "") : incoming.url,
-    headers: { ...incoming.headers, host: `127.0.0.1:${prismPort}` },
+    headers: { ...incoming.headers, ...accepted(incoming.headers.accept), host: `127.0.0.1:${prismPort}` },
   };
   const forward = request(options, (answer) => {
     outgoing.writeHead(answer.statusCode, answer.headers);

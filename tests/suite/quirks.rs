@@ -2,11 +2,12 @@
 //!
 //! A case is data: the app's manifest (the one that ships, where there is one), what the provider is asked and answers, and
 //! what must come out. One host serves them all; it is the built binary, and reaches the provider by origin overrides.
-//! `KEYPORT_TEST_CASE=<folder>` runs one of them.
+//! `KEYPORT_TEST_CASE=<folder>` runs one of them. `rows.yaml` has all rows, and each of them is run by some case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use keyport_tests::authority::{Authority, rsa_key};
 use keyport_tests::binary::repository;
 use keyport_tests::browser::Browser;
 use keyport_tests::host::{Host, Setup};
@@ -66,39 +67,84 @@ fn origins(case: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Every row is run, or says where else it is shown; what it says is there for whoever looks for it.
 #[test]
-fn each_row_of_the_catalogue_has_a_case_or_says_what_it_waits_for() {
-    let waiting = yaml(&folder().join("waiting.yaml"));
-    let mut rows: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+fn each_row_of_the_catalogue_has_a_case() {
+    let rows = yaml(&folder().join("rows.yaml"));
+    let rows = rows.as_object().expect("rows by their number");
+    let mut by: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for case in cases() {
-        assert!(
-            case.data["origin"].as_str().is_some_and(|o| o.len() > 20),
-            "{}: a case says where its answers come from",
-            case.name
-        );
-        if case.data["waits"].is_string() {
-            eprintln!("SKIPPED: {}: {}", case.name, case.data["waits"]);
-        }
         for row in case.data["rows"].as_array().expect("a case names its rows") {
-            rows.entry(row.as_u64().unwrap())
-                .or_default()
-                .push(case.name.clone());
+            by.entry(text(row)).or_default().push(case.name.clone());
         }
     }
-    let mut open = Vec::new();
-    for row in ROWS {
-        let reason = waiting[row.to_string()].as_str();
-        match (rows.get(&row), reason) {
-            (None, None) => open.push(row),
-            (Some(by), Some(_)) => panic!("row {row} waits for nothing: {by:?} runs it"),
+    let mut wrong = Vec::new();
+    for row in ROWS.map(|row| row.to_string()) {
+        let Some(said) = rows.get(&row) else {
+            wrong.push(format!("rows.yaml lacks row {row}"));
+            continue;
+        };
+        for key in ["provider", "fact"] {
+            if said[key].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("row {row} says no `{key}`"));
+            }
+        }
+        match (by.get(&row), said["elsewhere"].as_str()) {
+            (None, None) => wrong.push(format!("row {row} has no case")),
+            (Some(by), Some(_)) => wrong.push(format!("row {row} is run here: {by:?}")),
+            (None, Some(reason)) if reason.len() < 20 => {
+                wrong.push(format!("row {row} does not say where it is shown"));
+            }
             _ => {}
         }
     }
-    assert!(open.is_empty(), "rows without a case: {open:?}");
-    assert!(
-        rows.keys().all(|row| ROWS.contains(row)),
-        "a case names a row that the catalogue lacks"
-    );
+    for unknown in rows.keys().chain(by.keys()) {
+        let known = unknown.parse().is_ok_and(|row: u64| ROWS.contains(&row));
+        if !known {
+            wrong.push(format!("there is no row {unknown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A case shows an app that people can use; only where none shows the quirk it has a manifest of its own, and says why.
+#[test]
+fn a_case_says_where_its_answers_come_from_and_why_it_has_an_app_of_its_own() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let says = |key: &str| case.data[key].as_str().is_some_and(|text| text.len() > 20);
+        let own = case.folder.join("manifest.yaml").is_file();
+        if !says("origin") {
+            wrong.push(format!("{}: `origin` is missing", case.name));
+        }
+        if own != says("own") {
+            wrong.push(format!(
+                "{}: `own` goes with a manifest of its own",
+                case.name
+            ));
+        }
+        if own == case.data["manifest"].is_string() {
+            wrong.push(format!("{}: one manifest, not two and not none", case.name));
+        }
+        let known = [
+            "rows",
+            "quirk",
+            "origin",
+            "own",
+            "manifest",
+            "guest",
+            "method",
+            "configuration",
+            "certificates",
+            "script",
+        ];
+        for key in case.data.as_object().expect("keys").keys() {
+            if !known.contains(&key.as_str()) {
+                wrong.push(format!("{}: there is no key `{key}`", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -106,25 +152,37 @@ fn each_quirk_comes_out_as_it_should() {
     let only = std::env::var("KEYPORT_TEST_CASE").ok();
     let cases: Vec<Case> = cases()
         .into_iter()
-        .filter(|case| match &only {
-            Some(only) => *only == case.name,
-            None => case.data["waits"].is_null(),
-        })
+        .filter(|case| only.as_ref().is_none_or(|only| *only == case.name))
         .collect();
     assert!(!cases.is_empty(), "there is no such case");
-    let mut all = BTreeSet::new();
+    let (mut all, mut certified) = (BTreeSet::new(), BTreeSet::new());
     for case in &cases {
         origins(&case.data, &mut all);
+        if case.data["certificates"] == true {
+            origins(&case.data, &mut certified);
+        }
     }
-    let provider = Provider::start(all);
+    let authority = Authority::default();
+    let certified: Vec<String> = certified.into_iter().collect();
+    let provider = Provider::start_certified(all, &certified, &authority);
+    let roots = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(roots.path(), authority.pem()).unwrap();
+    let (certificate, certificate_key) = authority.client();
+    let made = [
+        ("{certificate}", certificate),
+        ("{certificate_key}", certificate_key),
+        ("{rsa_key}", rsa_key()),
+        ("{in_an_hour}", (unix_now() + 3600).to_string()),
+    ];
+    let built = tempfile::tempdir().unwrap();
     let mut host = Host::start(Setup {
         origins: provider.overrides(),
         apps: cases
             .iter()
             .filter(|case| case.folder.join("manifest.yaml").is_file())
-            .map(|case| case.folder.clone())
+            .map(|case| with_guest(case, built.path()))
             .collect(),
-        more: String::new(),
+        more: format!("egress.extra_roots = [{:?}]", roots.path()),
         ..Setup::default()
     });
     let platform = host.platform();
@@ -135,6 +193,7 @@ fn each_quirk_comes_out_as_it_should() {
             host: &host,
             platform: &platform,
             provider: &provider,
+            made: &made,
             config: None,
             connection: None,
         };
@@ -168,11 +227,29 @@ fn each_quirk_comes_out_as_it_should() {
     );
 }
 
+/// The app's folder; a copy of it with its component, where the case names a guest.
+fn with_guest(case: &Case, built: &std::path::Path) -> PathBuf {
+    let Some(guest) = case.data["guest"].as_str() else {
+        return case.folder.clone();
+    };
+    let folder = built.join(&case.name);
+    std::fs::create_dir(&folder).unwrap();
+    for (from, to) in [
+        (case.folder.join("manifest.yaml"), "manifest.yaml"),
+        (keyport_tests::guest::build(guest), "component.wasm"),
+    ] {
+        std::fs::copy(from, folder.join(to)).unwrap();
+    }
+    folder
+}
+
 struct Run<'a> {
     case: &'a Case,
     host: &'a Host,
     platform: &'a Platform,
     provider: &'a Provider,
+    /// Keys and certificates that were made for this run, by their placeholders.
+    made: &'a [(&'static str, String)],
     config: Option<String>,
     connection: Option<String>,
 }
@@ -192,11 +269,12 @@ impl Run<'_> {
             self.config = Some(self.platform.configure(&self.app(), &data["configuration"]));
         }
         for step in data["script"].as_array().expect("a script") {
-            let exchanges = step["provider"].as_array().cloned().unwrap_or_default();
-            self.provider.play(&exchanges);
+            if name_of(step) != "connect" {
+                self.play(&step["provider"], "");
+            }
             let allowed = step["allow"].as_array().cloned().unwrap_or_default();
             self.provider.allow(&allowed);
-            let name = step["step"].as_str().expect("a step has a name").to_owned();
+            let name = name_of(step);
             match name.as_str() {
                 "connect" => self.connect(step),
                 "call" => self.call(step),
@@ -213,6 +291,21 @@ impl Run<'_> {
         }
     }
 
+    /// What the provider is asked from now on; `{state}` is the state that the browser was sent off with.
+    fn play(&self, exchanges: &Value, state: &str) {
+        let exchanges = exchanges.as_array().cloned().unwrap_or_default();
+        let exchanges: Vec<Value> = exchanges
+            .iter()
+            .map(|exchange| {
+                filled(
+                    &filled(exchange, self.made),
+                    &[("{state}", state.to_owned())],
+                )
+            })
+            .collect();
+        self.provider.play(&exchanges);
+    }
+
     fn connect(&mut self, step: &Value) {
         let app = self.app();
         let method = text(&self.case.data["method"]);
@@ -225,13 +318,15 @@ impl Run<'_> {
             wanted["config"] = json!(config);
         }
         if step["fields"].is_object() {
-            wanted["fields"] = step["fields"].clone();
+            wanted["fields"] = filled(&step["fields"], self.made);
         }
         let flow = if step["authorize"].is_null() {
+            self.play(&step["provider"], "");
             let answer = browser.call("POST", "/page/connections", Some(&wanted));
             answer.expect(200).json()["id"].as_str().unwrap().to_owned()
         } else {
             wanted["mode"] = json!("redirect");
+            self.play(&step["provider_first"], "");
             let started = browser
                 .call("POST", "/page/flows", Some(&wanted))
                 .expect(200)
@@ -243,6 +338,7 @@ impl Run<'_> {
                 .unwrap_or_else(|| panic!("{}", leaving.text()))
                 .to_owned();
             let state = self.authorized(&step["authorize"], &self.provider.real(&to));
+            self.play(&step["provider"], &state);
             self.come_back(&mut browser, &step["callback"], &state);
             started["flow"]["id"].as_str().unwrap().to_owned()
         };
@@ -275,6 +371,8 @@ impl Run<'_> {
     fn authorized(&self, wanted: &Value, to: &str) -> String {
         let url = wanted["url"].as_str().expect("an address");
         let (base, query) = to.split_once('?').unwrap_or((to, ""));
+        // WeChat wants a word behind the parameters, Apollo the parameters behind a route.
+        let query = query.split('#').next().unwrap_or_default();
         assert_eq!(base, url, "where the browser is sent");
         for part in wanted["contains"].as_array().into_iter().flatten() {
             assert!(to.contains(&text(part)), "{part} is not in {to}");
@@ -313,7 +411,10 @@ impl Run<'_> {
             .config
             .as_deref()
             .expect("a sign-in has a configuration");
-        let base = format!("{}/oauth/callback/{config}", self.host.url());
+        let base = self
+            .provider
+            .oauth1_callback()
+            .unwrap_or_else(|| format!("{}/oauth/callback/{config}", self.host.url()));
         let fill = |pairs: &Value| -> Vec<(String, String)> {
             let pairs = pairs.as_object().expect("parameters");
             pairs
@@ -339,9 +440,10 @@ impl Run<'_> {
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
             .collect();
+        let joint = if base.contains('?') { '&' } else { '?' };
         browser
             .client
-            .get(&format!("{base}?{}", query.join("&")), &[]);
+            .get(&format!("{base}{joint}{}", query.join("&")), &[]);
     }
 
     fn id(&self) -> &str {
@@ -417,8 +519,30 @@ impl Run<'_> {
     }
 }
 
+fn name_of(step: &Value) -> String {
+    step["step"].as_str().expect("a step has a name").to_owned()
+}
+
+/// The same with values in place of placeholders, in texts at any depth.
+fn filled(value: &Value, with: &[(&str, String)]) -> Value {
+    match value {
+        Value::String(text) => {
+            Value::String(with.iter().fold(text.clone(), |text, (name, value)| {
+                text.replace(name, value)
+            }))
+        }
+        Value::Array(items) => items.iter().map(|item| filled(item, with)).collect(),
+        Value::Object(map) => {
+            let all = map.iter();
+            all.map(|(name, value)| (name.clone(), filled(value, with)))
+                .collect()
+        }
+        other => other.clone(),
+    }
+}
+
 /// Seconds until a time such as `2026-01-31T12:00:00Z`.
-fn seconds_from_now(at: &str) -> i64 {
+pub fn seconds_from_now(at: &str) -> i64 {
     let number = |from: usize, to: usize| at[from..to].parse::<i64>().unwrap();
     let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
     // Days since 1970 by the civil calendar (Howard Hinnant's algorithm).
@@ -428,9 +552,10 @@ fn seconds_from_now(at: &str) -> i64 {
     let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     let seconds = days * 86_400 + number(11, 13) * 3600 + number(14, 16) * 60 + number(17, 19);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    seconds - i64::try_from(now).unwrap()
+    seconds - unix_now()
+}
+
+fn unix_now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_secs()).unwrap()
 }

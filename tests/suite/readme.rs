@@ -90,6 +90,44 @@ fn the_readme_shows_the_two_commands_first_and_its_links_lead_somewhere() {
     }
 }
 
+/// The account of sign-in methods: each line links to tests, each of them is in the file that its link names, and runs.
+#[test]
+fn each_way_to_sign_in_that_the_readme_lists_links_to_a_test_that_is_there() {
+    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, section) = text
+        .split_once("## Sign-in methods that work today")
+        .unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let lines: Vec<&str> = section
+        .lines()
+        .filter(|l| l.starts_with("| "))
+        .skip(1)
+        .collect();
+    assert!(lines.len() >= 15, "{}", lines.len());
+    for line in lines {
+        let links: Vec<(&str, &str)> = line
+            .split("[`")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("`]("))
+            .map(|(name, rest)| (name, rest.split(')').next().unwrap()))
+            .collect();
+        assert!(!links.is_empty(), "no test: {line}");
+        for (name, file) in links {
+            let source = std::fs::read_to_string(repository().join(file))
+                .unwrap_or_else(|e| panic!("{file}: {e}"));
+            let (before, _) = source
+                .split_once(&format!("fn {name}("))
+                .unwrap_or_else(|| panic!("{name} is not in {file}"));
+            let attribute = before.trim_end_matches("async ").trim_end().lines().last();
+            let attribute = attribute.unwrap_or_default().trim();
+            assert!(
+                attribute.starts_with("#[test") || attribute.starts_with("#[tokio::test"),
+                "{name} in {file} is no test: {attribute}"
+            );
+        }
+    }
+}
+
 #[test]
 fn dev_prints_one_link_that_signs_in_and_leads_to_the_apps_page() {
     let mut dev = Dev::start(&[]);

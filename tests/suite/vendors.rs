@@ -19,8 +19,10 @@ struct Vendor {
     wrong: Value,
     /// Proxied, and a path into its answer that must be there.
     call: (&'static str, &'static str),
-    /// An action, its input, and a path into its output.
-    action: (&'static str, Value, &'static str),
+    /// Actions, their input, and a path into their output.
+    actions: Vec<(&'static str, Value, &'static str)>,
+    /// A trigger and its input.
+    trigger: Option<(&'static str, Value)>,
 }
 
 fn digitalocean() -> Vendor {
@@ -32,12 +34,21 @@ fn digitalocean() -> Vendor {
             "document": "digitalocean.com",
             "header": "authorization",
             "value": "Bearer dop_v1_canary0a1b2c3d4e5f60718293a4b5c6d7e8f9",
-            "paths": ["/v2/account", "/v2/droplets"],
+            "paths": ["/v2/account", "/v2/droplets", "/v2/actions", "/v2/droplets/{droplet_id}/actions"],
         }),
         good: json!({ "token": "dop_v1_canary0a1b2c3d4e5f60718293a4b5c6d7e8f9" }),
         wrong: json!({ "token": "dop_v1_wrong00000000000000000000000000000000" }),
         call: ("/v2/account", "/account/email"),
-        action: ("list_droplets", json!({}), "/0"),
+        actions: vec![
+            ("list_droplets", json!({}), "/0"),
+            ("get_account", json!({}), "/email"),
+            (
+                "act_on_droplet",
+                json!({ "droplet_id": 3_164_444, "type": "reboot" }),
+                "/id",
+            ),
+        ],
+        trigger: Some(("new_action", json!({}))),
     }
 }
 
@@ -64,7 +75,47 @@ fn twilio() -> Vendor {
             "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef.json",
             "/sid",
         ),
-        action: ("list_messages", json!({}), ""),
+        actions: vec![("list_messages", json!({}), "")],
+        trigger: None,
+    }
+}
+
+fn github() -> Vendor {
+    let repository = json!({ "owner": "octocat", "repo": "Hello-World" });
+    let with = |more: Value| {
+        let mut input = repository.clone();
+        for (name, value) in more.as_object().unwrap() {
+            input[name] = value.clone();
+        }
+        input
+    };
+    Vendor {
+        app: "github",
+        method: "personal_token",
+        origin: "https://api.github.com",
+        peer: json!({
+            "document": "github.com/api.github.com",
+            "header": "authorization",
+            "value": "Bearer github_pat_canary0a1b2c3d4e5f6071",
+            "paths": ["/user", "/user/repos", "/repos/{owner}/{repo}/issues", "/repos/{owner}/{repo}/hooks"],
+        }),
+        good: json!({ "token": "github_pat_canary0a1b2c3d4e5f6071" }),
+        wrong: json!({ "token": "github_pat_wrong00000000000000" }),
+        call: ("/user", "/login"),
+        actions: vec![
+            ("get_user", json!({}), "/login"),
+            (
+                "list_repositories",
+                json!({ "visibility": "public" }),
+                "/0/full_name",
+            ),
+            (
+                "create_issue",
+                with(json!({ "title": "Found a bug", "labels": ["bug"] })),
+                "/number",
+            ),
+        ],
+        trigger: Some(("new_issue", repository)),
     }
 }
 
@@ -132,19 +183,39 @@ fn by_its_own_description(vendor: &Vendor) {
     );
     let id = connection["id"].as_str().unwrap();
     lives(&platform, vendor, id);
-    let (name, input, pointer) = &vendor.action;
-    let path = format!("/v1/connections/{id}/actions/{name}");
-    let answer = platform
-        .post(&path, &json!({ "input": input }))
-        .expect(200)
-        .json();
-    assert!(answer["output"].pointer(pointer).is_some(), "{answer}");
+    for (name, input, pointer) in &vendor.actions {
+        let path = format!("/v1/connections/{id}/actions/{name}");
+        let answer = platform
+            .post(&path, &json!({ "input": input }))
+            .expect(200)
+            .json();
+        assert!(answer["output"].pointer(pointer).is_some(), "{answer}");
+    }
+    if let Some((name, input)) = &vendor.trigger {
+        let new = json!({ "trigger": name, "input": input });
+        let path = format!("/v1/connections/{id}/subscriptions");
+        let made = platform.post(&path, &new).expect(201).json();
+        assert_eq!(made["state"], "active", "{made}");
+        // The description has one event, which was there before: nothing is new, and nothing is amiss.
+        let path = format!("/v1/subscriptions/{}/poll", made["id"].as_str().unwrap());
+        let polled = platform.post(&path, &json!({})).expect(200).json();
+        assert_eq!(
+            (&polled["state"], &polled["events"]),
+            (&json!("active"), &json!(0)),
+            "{polled}"
+        );
+    }
     drop(host);
 }
 
 #[test]
 fn digitalocean_connects_by_its_own_description() {
     by_its_own_description(&digitalocean());
+}
+
+#[test]
+fn github_connects_by_its_own_description() {
+    by_its_own_description(&github());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! holds construction only, so that what an engine is made of can be read at a glance.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use keyport_egress::Egress;
@@ -99,6 +99,10 @@ pub struct Options {
     pub failing_test: Duration,
     /// How long events are kept.
     pub audit_keep: Duration,
+    /// How long an app that calls is kept waiting. Slack waits for three seconds, and sends again what took longer.
+    pub hook_answer: Duration,
+    /// How long what triggers found is kept, and the log of deliveries; longer than a delivery is tried.
+    pub trigger_events_keep: Duration,
 }
 
 impl Default for Options {
@@ -122,6 +126,8 @@ impl Default for Options {
             failing_test: Duration::from_secs(5 * 60),
             // A year, and a month in which to look at it.
             audit_keep: Duration::from_secs(400 * 24 * 60 * 60),
+            hook_answer: Duration::from_millis(2500),
+            trigger_events_keep: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -140,8 +146,10 @@ pub(crate) struct Inner {
     /// Clocks of apps, minted tokens, temporary keys.
     pub(crate) signing: signing::Shared,
     pub(crate) upkeep: crate::upkeep::Upkeep,
+    /// Events that this host has lately looked at for the outbox.
+    pub(crate) filled: crate::outbox::Filled,
     /// Whose turn it is to renew which token, in this process. Kept only while somebody waits.
-    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    pub(crate) turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// How many token requests go to one host at once, and when it is left alone.
     pub(crate) gate: Gate,
 }
@@ -153,21 +161,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts the parts together and loads every app's component, so that nothing is compiled inside a request.
+    /// Puts the parts together and loads every app's component, so that nothing is compiled inside a request. An app whose
+    /// component does not load is left out ([`Catalogue::left_out`]).
     ///
     /// # Errors
     ///
-    /// When a component does not load or `public_url` cannot be one.
+    /// When `public_url` cannot be one, or the store cannot be read.
     pub async fn new(parts: EngineParts) -> Result<Engine, ConnectError> {
-        parts.catalogue.load_components(&parts.plugins).await?;
-        Engine::assemble(
+        parts.catalogue.load_components(&parts.plugins).await;
+        let engine = Engine::assemble(
             parts.vault,
             parts.egress,
             parts.catalogue,
             parts.public_url,
             (parts.clock, parts.entropy),
             parts.options,
-        )
+        )?;
+        engine.end_cut_off_flows().await?;
+        Ok(engine)
     }
 
     /// [`Engine::new`] once the components are loaded.
@@ -202,6 +213,7 @@ impl Engine {
                 copies: crate::token::found::Copies::default(),
                 signing: signing::Shared::default(),
                 upkeep: crate::upkeep::Upkeep::default(),
+                filled: crate::outbox::Filled::default(),
                 turns: Mutex::default(),
                 gate: Gate::default(),
             }),
@@ -219,23 +231,6 @@ impl Engine {
     /// Where browsers and providers reach this host.
     pub fn public_url(&self) -> &Url {
         &self.inner.public_url
-    }
-
-    /// The lock that lets one caller at a time renew this connection's token.
-    pub(crate) fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        // A map entry is whole at any time, so a panic elsewhere cannot have left it half-written.
-        let mut turns = self
-            .inner
-            .turns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(tokio::sync::Mutex::new(()));
-        turns.insert(id.to_owned(), Arc::downgrade(&turn));
-        turn
     }
 
     /// Milliseconds since 1970.

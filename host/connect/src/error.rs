@@ -5,6 +5,15 @@
 
 use keyport_manifest::rules::Means;
 
+/// What is wrong with one field of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldSay {
+    /// Which one: `input.title`.
+    pub field: String,
+    /// What is wrong with it; nothing of its value.
+    pub say: String,
+}
+
 /// Why something was not done. Unless it says otherwise, nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -20,6 +29,17 @@ pub enum ConnectError {
         /// Which one: a field's id or a parameter's name.
         field: String,
         /// What to do, in a sentence.
+        say: String,
+    },
+    /// An input does not fit its schema. Nothing was sent.
+    #[error("the input does not fit: {}", told(.0))]
+    Misfits(Vec<FieldSay>),
+    /// What the app answered does not fit its schema.
+    #[error("{say}")]
+    Output {
+        /// Whether something was changed at the app: then it must not be done again.
+        done: bool,
+        /// What does not fit, and what to do.
         say: String,
     },
     /// The key or the session may not do this.
@@ -95,12 +115,22 @@ pub enum ConnectError {
     },
 }
 
+fn told(fields: &[FieldSay]) -> String {
+    fields
+        .iter()
+        .map(|one| format!("{}: {}", one.field, one.say))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 impl ConnectError {
     /// A stable code, `snake_case`.
     pub fn code(&self) -> &str {
         match self {
             ConnectError::NotFound { .. } => "not_found",
-            ConnectError::Invalid { .. } => "invalid_input",
+            ConnectError::Invalid { .. } | ConnectError::Misfits(_) => "invalid_input",
+            ConnectError::Output { done: true, .. } => "done_with_unexpected_output",
+            ConnectError::Output { done: false, .. } => "unexpected_output",
             ConnectError::Stale => "stale",
             ConnectError::Forbidden { code, .. }
             | ConnectError::State { code, .. }
@@ -117,7 +147,8 @@ impl ConnectError {
     pub fn status(&self) -> u16 {
         match self {
             ConnectError::NotFound { .. } => 404,
-            ConnectError::Invalid { .. } => 422,
+            ConnectError::Invalid { .. } | ConnectError::Misfits(_) => 422,
+            ConnectError::Output { .. } => 502,
             ConnectError::Forbidden { .. } => 403,
             ConnectError::Stale => 412,
             ConnectError::State { .. } | ConnectError::Misconfigured { .. } => 409,
@@ -140,6 +171,7 @@ impl ConnectError {
     pub fn field(&self) -> Option<&str> {
         match self {
             ConnectError::Invalid { field, .. } => Some(field),
+            ConnectError::Misfits(all) => all.first().map(|one| one.field.as_str()),
             _ => None,
         }
     }

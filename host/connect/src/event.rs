@@ -153,6 +153,11 @@ impl Engine {
         limit: Option<usize>,
     ) -> Result<Page<EventView>, ConnectError> {
         let limit = limit.unwrap_or(50).clamp(1, 200);
+        if let Some(of) = owner.and_then(|owner| Owner::new(owner).ok())
+            && self.events_are_indexed().await?
+        {
+            return self.owners_events(&of, cursor, limit).await;
+        }
         let mut items = Vec::new();
         let mut after = cursor.map(ToOwned::to_owned);
         loop {

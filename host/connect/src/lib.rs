@@ -19,7 +19,9 @@
 //! | `use_` | proxy, actions, triggers, credentials |
 //! | `record`, `hidden`, `ids` | what is kept and how; strings nobody prints; ids and bearer values |
 //! | `fault` | places where a test stops a debug build dead |
-//! | `event`, `audit` | what happened; the same chained, exported and proven |
+//! | `event`, `event_index`, `audit` | what happened; whom it is about; the same chained, exported and proven |
+//! | `trigger`, `outbox` | triggers that are subscribed; events on their way to the platform |
+//! | `turn`, `once`, `timetable` | one at a time for a connection; what is asked for twice is done once; what has its time |
 //! | `key`, `sweep`, `upkeep` | platform keys; what time does; the vault's keys and backups, for operators |
 //! | [`view`] | the shapes that leave |
 //!
@@ -35,6 +37,7 @@ mod connection;
 mod engine;
 mod error;
 mod event;
+mod event_index;
 mod fault;
 mod flow;
 mod hidden;
@@ -42,25 +45,34 @@ mod ids;
 mod jose;
 mod key;
 mod login;
+mod once;
+mod outbox;
 mod record;
 mod session;
 mod signing;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod timetable;
 mod token;
+mod trigger;
+mod turn;
 mod upkeep;
 mod use_;
 pub mod view;
 
 pub use actor::{Actor, PlatformKey};
-pub use audit::{AuditLine, AuditReport};
-pub use catalogue::{AppSource, Catalogue, CatalogueError};
+pub use audit::{AuditLine, AuditReport, Position};
+pub use catalogue::{AppSource, Catalogue, CatalogueError, LeftOut, ReadApp};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use engine::{Engine, EngineParts, Options};
-pub use error::ConnectError;
+pub use error::{ConnectError, FieldSay};
 /// What a proxied request and its answer carry: bytes or a stream.
 pub use keyport_egress::Body;
 /// What operators choose in looking after the vault.
 pub use keyport_vault::{Inventory, Level, RootKey};
+pub use once::{Begun, Ticket};
+pub use trigger::{HookAnswer, HookCall};
 pub use upkeep::{Rotate, UpkeepStatus};
+pub use use_::InputOf;
+pub use use_::trial::Trial;

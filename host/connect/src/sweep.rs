@@ -1,6 +1,6 @@
 //! What time does: what is due for connections is done ([`crate::alive`]), old sessions and flows go.
 //!
-//! The server calls [`Engine::sweep`] now and then. A lease keeps several hosts from doing the same at once; doing it
+//! [`Engine::end_cut_off_flows`] runs once, before anything is served. The server calls [`Engine::sweep`] now and then. A lease keeps several hosts from doing the same at once; doing it
 //! twice would do no harm.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::flow::problem;
 use crate::record::{self, Flow, Session, SessionStatus, SignedFlow, Stored};
-use crate::view::{FlowStatus, SweepReport};
+use crate::view::{FlowStatus, Problem, SweepReport};
 
 /// How long one sweep may take before another host may begin: what is begun in its minute, and the longest of it.
 const LEASE: Duration = Duration::from_secs(180);
@@ -47,6 +47,21 @@ impl Engine {
                 code = error.code(),
                 "what is due for connections was not done; it is tried again"
             );
+        }
+        for (what, aged) in [
+            ("events of triggers", self.age_trigger_events().await),
+            ("deliveries", self.age_deliveries().await),
+        ] {
+            match aged {
+                Ok(removed) => report.removed += removed,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), what, "old rows were not removed")
+                }
+            }
+        }
+        match self.sweep_once().await {
+            Ok(removed) => report.removed += removed,
+            Err(error) => tracing::warn!(code = error.code(), "old answers were not removed"),
         }
         for head in self.heads::<Flow>(None).await? {
             let swept = self.sweep_flow(&head, now, &mut report).await;
@@ -89,6 +104,28 @@ impl Engine {
         Ok(report)
     }
 
+    /// Sign-ins that this host's earlier life was in the middle of when it ended: their code is spent and its answer is
+    /// lost, so their person is told at once rather than when the flow's time is over. On a store that other hosts use too
+    /// nobody can say whose they are; there time tells.
+    pub(crate) async fn end_cut_off_flows(&self) -> Result<(), ConnectError> {
+        if self.inner.vault.shared() {
+            return Ok(());
+        }
+        for head in self.heads::<Flow>(None).await? {
+            if head.clear.status == FlowStatus::Exchanging {
+                match self
+                    .commit(vec![self.fail_flow(&head, &cut_off(head.id()))?])
+                    .await
+                {
+                    Ok(_) | Err(ConnectError::Stale) => {}
+                    Err(other) => return Err(other),
+                }
+                self.tell("flow", head.owner(), head.id());
+            }
+        }
+        Ok(())
+    }
+
     async fn sweep_flow(
         &self,
         head: &Stored<Flow>,
@@ -106,7 +143,7 @@ impl Engine {
         }
         if crate::flow::device::waits(clear) {
             // Whoever began it asks by itself; this goes on where a host has stopped.
-            return self.poll_device(head.id()).await;
+            return Box::pin(self.poll_device(head.id())).await;
         }
         let stuck = matches!(
             clear.status,
@@ -114,11 +151,7 @@ impl Engine {
         );
         if stuck && now >= clear.expires_at {
             let error = if clear.status == FlowStatus::Exchanging {
-                problem(
-                    "interrupted",
-                    "this sign-in was interrupted on our side; start again",
-                    head.id(),
-                )
+                cut_off(head.id())
             } else {
                 problem("expired", "this took too long; start again", head.id())
             };
@@ -127,4 +160,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn cut_off(flow_id: &str) -> Problem {
+    problem(
+        "interrupted",
+        "this sign-in was interrupted on our side; start again",
+        flow_id,
+    )
 }

@@ -43,12 +43,15 @@ pub struct UpkeepStatus {
     pub revision: u64,
     /// When this data came out of a backup, in milliseconds of Unix time.
     pub restored_at_ms: Option<u64>,
+    /// Set when the store was older at the start than this host had seen it: what was found, in words.
+    pub older: Option<String>,
 }
 
 /// What an engine remembers of it.
 #[derive(Default)]
 pub(crate) struct Upkeep {
     report: Mutex<Option<Value>>,
+    older: Mutex<Option<String>>,
 }
 
 impl Engine {
@@ -67,7 +70,20 @@ impl Engine {
             report,
             revision: vault.revision().await.map_err(told)?.0,
             restored_at_ms: vault.restored_at_ms(),
+            older: self.older(),
         })
+    }
+
+    /// What was found wrong at the start about how far the store is.
+    #[must_use]
+    pub fn older(&self) -> Option<String> {
+        let older = self.inner.upkeep.older.lock();
+        older.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_older(&self, what: &str) {
+        let older = self.inner.upkeep.older.lock();
+        *older.unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
     }
 
     /// Begins to rotate; returns when it has begun.

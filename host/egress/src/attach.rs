@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, USER_AGENT};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
@@ -21,22 +21,21 @@ use crate::pass::Pass;
 use crate::place;
 use crate::scrub::Scrubber;
 use crate::secret::{Injection, Place, Secret};
+use crate::slots;
 
 const OUR_NAME: &str = concat!("keyport/", env!("CARGO_PKG_VERSION"));
 
-/// Puts values in place of handles; refuses a handle anywhere else. The body is only searched.
+/// Puts values in place of handles; refuses a handle anywhere else. Gives the body back where it changed.
 pub(crate) fn redeem_handles(
     pass: &Pass,
     issued: &[Issued],
     url: &mut Url,
     headers: &mut HeaderMap,
     body: &[u8],
-) -> Result<(), EgressError> {
+) -> Result<Option<Bytes>, EgressError> {
+    let mut filled = None;
     for handle in issued {
         let placeholder = handle.placeholder.as_bytes();
-        if contains(body, placeholder) {
-            return Err(EgressError::HandleOutOfSlot("in the request's body"));
-        }
         if contains(url.path().as_bytes(), placeholder) {
             return Err(EgressError::HandleOutOfSlot("in the url's path"));
         }
@@ -46,15 +45,23 @@ pub(crate) fn redeem_handles(
         if names {
             return Err(EgressError::HandleOutOfSlot("in a header's name"));
         }
+        let in_body = contains(body, placeholder);
+        if in_body {
+            if !slots::allows(handle, headers, body) {
+                return Err(EgressError::HandleOutOfSlot("in the request's body"));
+            }
+            let now = filled.as_deref().unwrap_or(body);
+            filled = Some(slots::fill(handle, headers, now)?);
+        }
         let in_header = redeem_in_headers(handle, headers)?;
         let in_query = redeem_in_query(handle, url)?;
-        if (in_header || in_query) && !meant_for(pass, handle, url) {
+        if (in_header || in_query || in_body) && !meant_for(pass, handle, url) {
             return Err(EgressError::HandleOutOfSlot(
                 "in a request to a host that it is not meant for",
             ));
         }
     }
-    Ok(())
+    Ok(filled)
 }
 
 fn meant_for(pass: &Pass, handle: &Issued, url: &Url) -> bool {
@@ -180,6 +187,7 @@ pub(crate) fn parts(
                 let value = headers::secret_value(&part.name, part.value.expose())?;
                 map.insert(headers::name(&part.name)?, value);
             }
+            Place::Cookie => put_cookie(map, part)?,
             Place::Query => {
                 without_parameter(url, &part.name);
                 url.query_pairs_mut()
@@ -216,6 +224,39 @@ pub(crate) fn leaks(pass: &Pass, issued: &[Issued], derived: &[Secret], next: &U
         .filter(|_| !at_home);
     let text = next.as_str();
     Scrubber::new(foreign.chain(rest)).text(text) != text
+}
+
+/// Adds one pair to the `cookie` header, in place of one of the same name. A value that holds a separator would be read as a
+/// second cookie of the upstream's choosing, so it is refused (RFC 6265, 4.1.1 leaves out more; what user agents send is let
+/// through).
+fn put_cookie(map: &mut HeaderMap, part: &Injection) -> Result<(), EgressError> {
+    let unsendable = || EgressError::Unsendable(part.name.clone());
+    let value = part.value.expose();
+    let one_pair = |text: &str| text.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b';');
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if part.name.is_empty()
+        || !part.name.bytes().all(token)
+        || !one_pair(value)
+        || value.trim() != value
+    {
+        return Err(unsendable());
+    }
+    let mut line = Zeroizing::new(String::new());
+    for known in map.get_all(COOKIE) {
+        let known = known.to_str().map_err(|_| unsendable())?;
+        for pair in known.split(';').map(str::trim) {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            if !pair.is_empty() && name != part.name {
+                line.push_str(pair);
+                line.push_str("; ");
+            }
+        }
+    }
+    line.push_str(&part.name);
+    line.push('=');
+    line.push_str(value);
+    map.insert(COOKIE, headers::secret_value("cookie", &line)?);
+    Ok(())
 }
 
 fn without_parameter(url: &mut Url, name: &str) {

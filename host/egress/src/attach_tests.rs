@@ -145,7 +145,7 @@ fn a_handle_becomes_its_value_in_its_slot_only() {
             &mut headers,
             body.as_bytes(),
         )
-        .map(|()| (to, headers))
+        .map(|_| (to, headers))
     };
     let api = "https://api.example.com/x";
 
@@ -195,7 +195,7 @@ fn a_handle_may_have_an_audience_of_its_own() {
             b"",
         )
     };
-    assert_eq!(redeem("https://cdn.example.com/"), Ok(()));
+    assert_eq!(redeem("https://cdn.example.com/"), Ok(None));
     assert!(redeem("https://api.example.com/").is_err());
 }
 
@@ -214,4 +214,53 @@ fn a_handle_whose_value_has_a_line_break_is_refused() {
         b"",
     );
     assert_eq!(refused, Err(EgressError::Unsendable("x-s".to_owned())));
+}
+
+fn cookies(values: &[(&str, &str)], given: &[(&str, &str)]) -> Result<HeaderMap, EgressError> {
+    let mut pass = pass();
+    pass.credential.as_mut().unwrap().parts = values
+        .iter()
+        .map(|(name, value)| Injection {
+            place: Place::Cookie,
+            name: (*name).to_owned(),
+            value: Secret::new(*value),
+        })
+        .collect();
+    let mut headers = map(given);
+    credential(&pass, &mut url("https://api.example.com/"), &mut headers)?;
+    Ok(headers)
+}
+
+#[test]
+fn cookies_share_one_header_and_replace_one_of_their_name() {
+    let made = cookies(&[("B1SESSION", "s-1"), ("ROUTEID", ".node0")], &[]).unwrap();
+    assert_eq!(made["cookie"], "B1SESSION=s-1; ROUTEID=.node0");
+    assert!(made["cookie"].is_sensitive());
+    let given = [("cookie", "lang=en; sid=old"), ("cookie", "sid=older;")];
+    let made = cookies(&[("sid", "new")], &given).unwrap();
+    assert_eq!(made.get_all("cookie").iter().count(), 1);
+    assert_eq!(made["cookie"], "lang=en; sid=new");
+    let pass = {
+        let mut pass = pass();
+        pass.credential.as_mut().unwrap().parts[0].place = Place::Cookie;
+        pass
+    };
+    let mut headers = HeaderMap::new();
+    credential(&pass, &mut url("https://cdn.example.com/"), &mut headers).unwrap();
+    assert!(headers.is_empty(), "another host than the audience's");
+}
+
+/// Without the look at separators, a session that an upstream chose could add a second cookie of its choosing.
+#[test]
+fn a_cookies_value_cannot_add_another_cookie_or_header() {
+    for value in ["a; admin=1", "a;", "a\r\nx: y", "a\0", "é", " a", "a "] {
+        let refused = cookies(&[("sid", value)], &[]);
+        assert_eq!(
+            refused,
+            Err(EgressError::Unsendable("sid".to_owned())),
+            "{value:?}"
+        );
+    }
+    assert!(cookies(&[("s;id", "a")], &[]).is_err());
+    assert!(cookies(&[("", "a")], &[]).is_err());
 }

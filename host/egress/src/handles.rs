@@ -19,6 +19,10 @@ pub enum Slot {
     Header(String),
     /// In the value of this query parameter (name compared exactly).
     Query(String),
+    /// In the value of this member of a JSON body, however deep, or of this parameter of a form.
+    Body(String),
+    /// In an argument of this recipe: a value is signed whose text the guest does not have.
+    Recipe(String),
 }
 
 /// The handles of one call. Clones share their entries: the guest's imports issue, egress redeems.
@@ -60,6 +64,38 @@ impl Handles {
             audience,
         });
         placeholder
+    }
+
+    /// The text with values in place of the placeholders that may be arguments of this recipe; `None` if one stands there
+    /// that may not.
+    pub fn redeem_for_recipe(&self, recipe: &str, text: &str) -> Option<Secret> {
+        let mut real = Secret::new(text);
+        for handle in self.lock().iter() {
+            if !text.contains(&handle.placeholder) {
+                continue;
+            }
+            let declared = |slot: &Slot| matches!(slot, Slot::Recipe(name) if name == recipe);
+            if !handle.slots.iter().any(declared) {
+                return None;
+            }
+            real = Secret::new(
+                real.expose()
+                    .replace(&handle.placeholder, handle.value.expose()),
+            );
+        }
+        Some(real)
+    }
+
+    /// What a placeholder of this call stands for. For the host alone, when it takes an answer from a guest.
+    pub fn value_of(&self, placeholder: &str) -> Option<Secret> {
+        let known = self.lock();
+        let found = known.iter().find(|one| one.placeholder == placeholder);
+        found.map(|one| one.value.clone())
+    }
+
+    /// Every value that was issued so far, to be searched for.
+    pub fn values(&self) -> Vec<Secret> {
+        self.lock().iter().map(|one| one.value.clone()).collect()
     }
 
     /// A snapshot of what was issued so far.

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::error::{EgressError, Part};
+use crate::handles::Slot;
 use crate::limits::Limits;
 use crate::pass::{Methods, Pass, Purpose};
 use crate::secret::Place;
@@ -83,7 +84,10 @@ pub(crate) fn screen(
         let plain = plain(name.as_str());
         let hop = HOP.contains(&plain.as_str()) || named.contains(&plain);
         let refused = match pass.purpose {
-            Purpose::Guest => hop || is_credential(&plain) || is_reserved(pass, &plain),
+            Purpose::Guest => {
+                hop || is_reserved(pass, &plain)
+                    || (is_credential(&plain) && !is_slot(pass, name, value))
+            }
             Purpose::Proxy => {
                 let ambient = AMBIENT.contains(&plain.as_str());
                 !hop && !ambient && (is_credential(&plain) || is_reserved(pass, &plain))
@@ -180,6 +184,20 @@ fn is_reserved(pass: &Pass, plain_name: &str) -> bool {
         .iter()
         .chain(injected)
         .any(|reserved| plain(reserved) == plain_name)
+}
+
+/// Whether the value is made of a placeholder that the manifest lets stand in this very header. A guest cannot bring a
+/// credential of its own this way: what is not the host's is refused.
+fn is_slot(pass: &Pass, name: &HeaderName, value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
+    pass.handles.issued().iter().any(|handle| {
+        text.contains(&handle.placeholder)
+            && handle.slots.iter().any(|slot| {
+                matches!(slot, Slot::Header(slot) if name.as_str().eq_ignore_ascii_case(slot))
+            })
+    })
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {

@@ -33,8 +33,10 @@ mod scrub;
 mod secret;
 mod send;
 mod sign;
+mod slots;
 mod target;
 mod tls;
+mod witness;
 
 pub use address::{AddressFilter, blocked_reason};
 pub use body::Body;
@@ -50,3 +52,4 @@ pub use scrub::{MARK, MIN_SCRUBBED, ScrubStream, Scrubber};
 pub use secret::{Credential, Injection, Place, Secret};
 pub use send::{Egress, EgressConfig};
 pub use sign::{Covers, NotSigned, Signed, Signer, Unsigned};
+pub use witness::{Seen, SeenAnswer, SeenError, Witness};

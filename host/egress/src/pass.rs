@@ -10,6 +10,7 @@ use crate::handles::Handles;
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::secret::Credential;
+use crate::witness::Witness;
 
 /// Who is calling, which decides how much the caller is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +84,17 @@ pub struct Pass {
     pub reserved_headers: Vec<String>,
     /// The placeholders issued in this call.
     pub handles: Handles,
+    /// Whether the answer comes back unscrubbed even for a guest: only where whoever sends for it takes out secrets itself,
+    /// because the answer is a token (and may well be one that is known already).
+    pub raw_answer: bool,
     /// Follow or return.
     pub redirects: Redirects,
     /// Read or write.
     pub methods: Methods,
     /// Limits of this call; the operator's are the ceiling.
     pub limits: Limits,
+    /// Who is shown this call's requests and answers, without what is attached: an author who tries an app.
+    pub witness: Option<Witness>,
 }
 
 impl Pass {
@@ -112,9 +118,11 @@ impl Pass {
             fixed_query: Vec::new(),
             reserved_headers: Vec::new(),
             handles: Handles::default(),
+            raw_answer: false,
             redirects: Redirects::Return,
             methods: Methods::Any,
             limits: Limits::default(),
+            witness: None,
         }
     }
 }

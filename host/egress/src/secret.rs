@@ -41,6 +41,8 @@ pub enum Place {
     Header,
     /// A query parameter of this name.
     Query,
+    /// A cookie of this name (RFC 6265, 4.2): one pair of the `cookie` header, beside the others.
+    Cookie,
     /// A member of the JSON object, or a parameter of the form, that the request's body is.
     Body,
 }
@@ -48,9 +50,9 @@ pub enum Place {
 /// One rendered line of an auth method's `inject` list.
 #[derive(Clone)]
 pub struct Injection {
-    /// Header, query parameter or member of the body.
+    /// Header, query parameter, cookie or member of the body.
     pub place: Place,
-    /// The header's, parameter's or member's name.
+    /// The header's, parameter's, cookie's or member's name.
     pub name: String,
     /// The whole value, scheme included (`Bearer …`).
     pub value: Secret,

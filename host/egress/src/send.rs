@@ -52,6 +52,7 @@ use crate::secret::Secret;
 use crate::sign::{Covers, NotSigned, Signer, Unsigned};
 use crate::target;
 use crate::tls::TlsBase;
+use crate::witness;
 
 /// Open connections of the whole process. Well under the usual limit of 1024 open files.
 const MAX_CONNECTIONS: usize = 512;
@@ -152,6 +153,21 @@ impl Egress {
         request: Request<Body>,
     ) -> Result<Response<Body>, EgressError> {
         let limits = pass.limits.within(self.0.limits);
+        match &pass.witness {
+            None => self.in_time(pass, request, limits).await,
+            Some(witness) => {
+                let send = async |request| self.in_time(pass, request, limits).await;
+                witness::shown(witness, &limits, request, send).await
+            }
+        }
+    }
+
+    async fn in_time(
+        &self,
+        pass: &Pass,
+        request: Request<Body>,
+        limits: Limits,
+    ) -> Result<Response<Body>, EgressError> {
         let deadline = after(limits.total);
         timeout_at(deadline, self.steps(pass, request, limits, deadline))
             .await
@@ -243,8 +259,8 @@ impl Egress {
         // 3. What is attached, on the logical URL.
         if !issued.is_empty() {
             let bytes = whole(body, limits).await?;
-            attach::redeem_handles(pass, issued, &mut url, &mut headers, &bytes)?;
-            body = Body::from_bytes(bytes);
+            let filled = attach::redeem_handles(pass, issued, &mut url, &mut headers, &bytes)?;
+            body = Body::from_bytes(filled.unwrap_or(bytes));
         }
         attach::constants(pass, &mut url, &mut headers)?;
         let logical = url.clone();
@@ -363,6 +379,7 @@ fn terms(
         cookies: pass.purpose == Purpose::Flow,
         body_deadline: (pass.purpose != Purpose::Proxy).then_some(deadline),
         scrubber: match pass.purpose {
+            _ if pass.raw_answer => Scrubber::default(),
             Purpose::Guest | Purpose::Proxy => attach::scrubber(pass, issued, derived),
             Purpose::Flow => Scrubber::default(),
         },

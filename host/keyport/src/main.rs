@@ -7,9 +7,11 @@
 //! | `key` | operators | platform keys: create, list, revoke |
 //! | `vault` | operators | rotate and retire keys, verify, back up, restore |
 //! | `audit` | operators | export the audit trail, prove it |
-//! | `app` | operators, authors | what apps there are and what each asks for; set up an app's OAuth client |
+//! | `app` | operators, authors | what apps there are and what each asks for; install and remove one; set up an app's OAuth client |
 //! | `store` | operators | move from one machine's folder to a shared database, or back |
 //! | `new` | authors | an app's folder, from answers or from the vendor's OpenAPI document |
+//! | `build` | authors | an app's component, from Rust, JavaScript or Python |
+//! | `test` | authors | the component, against fixtures, a vendor's document or a live account |
 //! | `validate` | authors | everything that is wrong with a manifest, offline |
 //! | `render` | authors | the form and the requests that a manifest produces, secrets as placeholders |
 //! | `diff` | authors, operators | what a new version of a manifest breaks for those who used the old one |
@@ -17,11 +19,14 @@
 //!
 //! This crate holds no rule of the product: `config` reads what the operator sets, `wiring` builds the parts
 //! from it, `command/` has a file per command of a host and `author/` one per command of an author, `demo/` is the demo
-//! platform, `store` opens the store that was configured, `progress` shows how far long work is, `embedded` what the build put in, `folders` says where apps lie.
+//! platform, `store` opens the store that was configured, `position` remembers how far it was, `progress` shows how far long work is, `apps` gathers the apps, `asks` says what one asks for, `embedded` is what the build put in, `folders` says where apps lie.
 //!
 //! The feature `host` (on by default) carries everything that runs a host. Without it authors get their commands without
 //! wasmtime, a component or an asynchronous runtime being compiled; the other commands then say that they are not there.
 
+#[cfg(feature = "host")]
+mod apps;
+mod asks;
 mod author;
 #[cfg(feature = "host")]
 mod command;
@@ -33,6 +38,10 @@ mod embedded;
 mod folders;
 #[cfg(feature = "host")]
 mod logs;
+#[cfg(feature = "host")]
+mod open_files;
+#[cfg(feature = "host")]
+mod position;
 #[cfg(feature = "host")]
 mod progress;
 #[cfg(feature = "host")]
@@ -61,6 +70,8 @@ struct CommandLine {
 enum Command {
     /// Make an app's folder, from answers or from the vendor's OpenAPI document
     New(Box<author::new::command::Arguments>),
+    /// Build an app's component, and print its size, imports and what the app asks for
+    Build(author::build::Arguments),
     /// Check manifests: every error at once, with its place and a fix
     Validate(author::validate::Arguments),
     /// Show the form and the requests that a manifest produces, with placeholders for secrets
@@ -86,7 +97,9 @@ enum HostCommand {
     Serve(command::serve::Arguments),
     /// Create, list and revoke platform keys
     Key(command::key::Arguments),
-    /// List apps, show what one asks for, set up its OAuth client
+    /// Run an app's component against its fixtures, the vendor's OpenAPI document, or a live account
+    Test(command::test::Arguments),
+    /// List apps, install and remove one, show what it asks for, set up its OAuth client
     App(command::app::Arguments),
     /// Copy the store from one machine's folder to a shared database, or back
     Store(command::store::Arguments),
@@ -106,6 +119,8 @@ enum AbsentCommand {
     Serve(Ignored),
     #[command(hide = true)]
     Key(Ignored),
+    #[command(hide = true)]
+    Test(Ignored),
     #[command(hide = true)]
     App(Ignored),
     #[command(hide = true)]
@@ -127,6 +142,7 @@ struct Ignored {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::New(arguments) => ended(author::new::command::run(&arguments)),
+        Command::Build(arguments) => ended(author::build::run(&arguments)),
         Command::Validate(arguments) => ended(author::validate::run(&arguments)),
         Command::Render(arguments) => ended(author::render::run(&arguments)),
         Command::Diff(arguments) => ended(author::diff::run(&arguments)),
@@ -148,10 +164,16 @@ fn ended(outcome: author::Outcome) -> ExitCode {
 
 #[cfg(feature = "host")]
 fn host(command: HostCommand) -> ExitCode {
+    // Before the first key is read.
+    if let Err(error) = keyport_vault::harden() {
+        eprintln!("keyport: {error}; set LimitCORE=0 for this service");
+    }
+    open_files::raise();
     let outcome = match command {
         HostCommand::Dev(arguments) => with_runtime(command::dev::run(arguments)),
         HostCommand::Serve(arguments) => with_runtime(command::serve::run(arguments)),
         HostCommand::Key(arguments) => with_runtime(command::key::run(arguments)),
+        HostCommand::Test(arguments) => with_runtime(command::test::run(arguments)),
         HostCommand::App(arguments) => with_runtime(command::app::run(arguments)),
         HostCommand::Store(arguments) => with_runtime(command::store::run(arguments)),
         HostCommand::Vault(arguments) => with_runtime(command::vault::run(arguments)),
@@ -178,6 +200,7 @@ fn absent(command: &AbsentCommand) -> ExitCode {
         AbsentCommand::Dev(_) => "dev",
         AbsentCommand::Serve(_) => "serve",
         AbsentCommand::Key(_) => "key",
+        AbsentCommand::Test(_) => "test",
         AbsentCommand::App(_) => "app",
         AbsentCommand::Store(_) => "store",
         AbsentCommand::Vault(_) => "vault",

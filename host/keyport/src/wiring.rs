@@ -2,27 +2,23 @@
 //!
 //! vault → egress → plugin host → catalogue → engine. Nothing is decided here that is not in the configuration.
 
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use keyport_connect::{AppSource, Catalogue, Engine, EngineParts};
+use keyport_connect::{Catalogue, Engine, EngineParts};
 use keyport_egress::{Egress, EgressConfig, Origins};
-use keyport_manifest::{Component, Manifest};
-use keyport_plugin::{PluginConfig, PluginHost};
+use keyport_plugin::{CodeCache, PluginConfig, PluginHost};
 use keyport_vault::{RootKey, RootKeyError, Vault, VaultOptions};
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
+use crate::apps;
 use crate::command::Failure;
 use crate::config::{Config, ROOT_KEY_VARIABLE};
-use crate::embedded;
-use crate::folders::{FolderError, app_folders};
+use crate::folders::FolderError;
 use crate::store;
-
-/// A component larger than this is not an app's: the largest language runtime known is 20 MB.
-const COMPONENT_MAX_BYTES: u64 = 64 << 20;
 
 /// Why a part of the host could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +48,7 @@ pub enum WiringError {
     #[error(transparent)]
     Plugin(#[from] keyport_plugin::PluginError),
     /// An app.
-    #[error("the apps can't be loaded:\n{0}")]
+    #[error("{0}")]
     Apps(String),
     /// The rules' own start.
     #[error(transparent)]
@@ -76,14 +72,17 @@ pub struct Host {
     pub engine: Engine,
     /// Where requests are sent elsewhere than their address says.
     pub origins: Vec<(String, String)>,
-    /// How many apps it knows.
-    pub apps: usize,
+    /// The apps, and what was left out of them.
+    pub catalogue: Catalogue,
+    /// What runs their components.
+    pub plugins: PluginHost,
 }
 
 /// Builds the host. The root key is read first: without it nothing is touched.
 pub async fn host(config: &Config) -> Result<Host, WiringError> {
     let root = root_key(config)?;
     private_folder(&config.data)?;
+    let code_key = root.code_key();
     let vault = open_vault(config, root).await?;
     let egress =
         Egress::new(egress(config)?).map_err(|error| WiringError::Egress(error.to_string()))?;
@@ -92,20 +91,51 @@ pub async fn host(config: &Config) -> Result<Host, WiringError> {
         .iter()
         .map(|one| (origin(&one.from), origin(&one.to)))
         .collect();
-    let plugins = PluginHost::new(PluginConfig {
-        cache_dir: Some(config.data.join("compiled")),
-        ..PluginConfig::default()
-    })?;
-    let catalogue = catalogue(&config.apps)?;
-    let apps = catalogue.len();
-    let mut parts = EngineParts::new(vault, egress, plugins, catalogue, config.public_url.clone());
+    let plugins = plugins(&config.data, code_key)?;
+    let catalogue = apps::catalogue(config)?;
+    let mut parts = EngineParts::new(
+        vault,
+        egress,
+        plugins.clone(),
+        catalogue.clone(),
+        config.public_url.clone(),
+    );
     parts.options.audit_keep = audit_keep(config);
     let engine = Engine::new(parts).await?;
+    apps::report(&catalogue);
+    // Now that every app is loaded it is known whose compiled code is in use; the rest has bounds.
+    let tidied = plugins.tidy_cache(SystemTime::now()).await;
+    if tidied.removed > 0 {
+        tracing::info!(
+            removed = tidied.removed,
+            kept = tidied.kept,
+            bytes = tidied.bytes,
+            "compiled components that nobody used were removed"
+        );
+    }
     Ok(Host {
         engine,
         origins,
-        apps,
+        catalogue,
+        plugins,
     })
+}
+
+/// What runs components, with the compiled code of this host's data folder. Without the key that seals that code everything
+/// is compiled anew and nothing is kept.
+pub fn plugins(data: &Path, key: Option<Zeroizing<[u8; 32]>>) -> Result<PluginHost, WiringError> {
+    Ok(PluginHost::new(PluginConfig {
+        cache: key.map(|key| CodeCache::new(data.join("compiled"), key)),
+        ..PluginConfig::default()
+    })?)
+}
+
+/// The key for compiled code where it costs nothing to look: not by a command, which may ask a person or a far machine.
+pub fn code_key_at_hand(config: &Config) -> Option<Zeroizing<[u8; 32]>> {
+    match config.root_key.command {
+        Some(_) => None,
+        None => root_key(config).ok()?.code_key(),
+    }
 }
 
 /// The rules without apps, for commands that look after the store. Nothing else may have it open.
@@ -184,7 +214,7 @@ fn root_key_of(config: &Config) -> Result<RootKey, RootKeyError> {
         return RootKey::from_command(command);
     }
     let text = std::env::var(ROOT_KEY_VARIABLE).map_err(|_| RootKeyError::Malformed)?;
-    RootKey::from_base64(&zeroize::Zeroizing::new(text))
+    RootKey::from_base64(&Zeroizing::new(text))
 }
 
 fn egress(config: &Config) -> Result<EgressConfig, WiringError> {
@@ -218,114 +248,6 @@ fn egress(config: &Config) -> Result<EgressConfig, WiringError> {
         extra_roots_pem,
         own_addresses: vec![config.listen],
         ..EgressConfig::default()
-    })
-}
-
-/// The apps of the binary, and those of the operator's folders.
-fn catalogue(folders: &[PathBuf]) -> Result<Catalogue, WiringError> {
-    Catalogue::load(sources(folders)?).map_err(|error| WiringError::Apps(error.to_string()))
-}
-
-/// The manifests of the same apps, for commands that only look at them.
-pub fn manifests(folders: &[PathBuf]) -> Result<Vec<Manifest>, WiringError> {
-    let sources = sources(folders)?;
-    let bases = |id: &keyport_manifest::AppId| {
-        keyport_manifest::base_among(id, sources.iter().map(|it| it.manifest_yaml.as_str()))
-    };
-    let read = |source: &AppSource| {
-        keyport_manifest::parse_with(&source.origin, &source.manifest_yaml, &bases).map_err(|_| {
-            WiringError::Apps(format!(
-                "{} has errors; `keyport validate` shows them",
-                source.origin
-            ))
-        })
-    };
-    sources.iter().map(read).collect()
-}
-
-/// A folder may hold one app or a folder per app.
-fn sources(folders: &[PathBuf]) -> Result<Vec<AppSource>, WiringError> {
-    let mut sources = Vec::new();
-    for app in embedded::apps() {
-        sources.push(AppSource {
-            origin: format!("{} (built in)", app.id),
-            manifest_yaml: app.manifest.to_owned(),
-            logo_svg: app
-                .logo
-                .map(|logo| bytes::Bytes::from_static(logo.as_bytes())),
-            component: embedded_component(app.component, app.id)?,
-        });
-    }
-    for folder in folders {
-        for app in app_folders(folder)? {
-            sources.push(app_source(&app)?);
-        }
-    }
-    Ok(sources)
-}
-
-fn app_source(folder: &Path) -> Result<AppSource, WiringError> {
-    let path = folder.join("manifest.yaml");
-    let manifest_yaml = std::fs::read_to_string(&path).map_err(|source| WiringError::File {
-        path: path.clone(),
-        source,
-    })?;
-    let origin = path.display().to_string();
-    // A manifest that can't be read names no component; the catalogue then says what is wrong with it.
-    let bases = |id: &keyport_manifest::AppId| {
-        // An id is letters, digits and hyphens: it cannot lead elsewhere.
-        let beside = folder.join("..").join(id.as_str()).join("manifest.yaml");
-        std::fs::read_to_string(beside).ok().or_else(|| {
-            let mut apps = embedded::apps().iter();
-            apps.find(|app| app.id == id.as_str())
-                .map(|app| app.manifest.to_owned())
-        })
-    };
-    let component = match keyport_manifest::parse_with(&origin, &manifest_yaml, &bases) {
-        Ok(manifest) => component(folder, &manifest.component)?,
-        Err(_) => Arc::from(Vec::new()),
-    };
-    let logo_svg = std::fs::read(folder.join("logo.svg"))
-        .ok()
-        .map(bytes::Bytes::from);
-    Ok(AppSource {
-        origin,
-        manifest_yaml,
-        logo_svg,
-        component,
-    })
-}
-
-fn component(folder: &Path, component: &Component) -> Result<Arc<[u8]>, WiringError> {
-    let path = match component {
-        Component::Rest => return embedded_component("rest", &folder.display().to_string()),
-        Component::Provider(name) => {
-            return embedded_component(name, &folder.display().to_string());
-        }
-        Component::Path(path) => folder.join(path),
-    };
-    let file = |source| WiringError::File {
-        path: path.clone(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    std::fs::File::open(&path)
-        .map_err(file)?
-        .take(COMPONENT_MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(file)?;
-    if bytes.len() as u64 > COMPONENT_MAX_BYTES {
-        return Err(WiringError::Apps(format!(
-            "{} is larger than 64 MiB",
-            path.display()
-        )));
-    }
-    Ok(Arc::from(bytes))
-}
-
-fn embedded_component(name: &str, app: &str) -> Result<Arc<[u8]>, WiringError> {
-    embedded::component(name).map(Arc::from).ok_or_else(|| {
-        WiringError::Apps(format!("{app}: this binary has no component called `{name}`; name a file, such as component.wasm"))
     })
 }
 

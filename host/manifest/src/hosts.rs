@@ -73,7 +73,8 @@ impl HostPattern {
         if self.any_sub {
             host.strip_suffix(self.host.as_str())
                 .and_then(|left| left.strip_suffix('.'))
-                .is_some_and(|label| !label.is_empty())
+                // An empty label is none: `.example.com` and `a..example.com` are no names.
+                .is_some_and(|labels| !labels.split('.').any(str::is_empty))
         } else {
             host == self.host
         }

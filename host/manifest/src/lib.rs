@@ -49,10 +49,12 @@ pub use model::*;
 pub use path::JsonPath;
 pub use resolve::{DeclaredEndpoints, Endpoints, ResolveError, ResolvedApi};
 pub use rules::{
-    Account, Captures, Discovered, DiscoveryChoice, Failure, Lifetime, Means, NextStep,
-    Oauth1Token, PollPage, Progress, SecondAnswer, TokenAnswer, TokenError, action_result,
-    discovered, failure_for, first_page, judge, judge_call, lifetime, next_page, oauth1_answer,
-    page_items, poll_page, refresh_answer, refused_by_all, temporary_credentials, token_answer,
+    Account, ActionRun, Captures, Discovered, DiscoveryChoice, Failure, HookCall, HookRefusal,
+    InputChoice, Lifetime, Means, NextStep, Oauth1Token, PollPage, PollRun, Progress, SecondAnswer,
+    TokenAnswer, TokenError, action_result, challenged, connection_tenant, dedupe_key, discovered,
+    failure_for, first_page, hook_events, hook_is_ours, hook_is_wanted, hook_tenant, input_choices,
+    judge, judge_call, lifetime, next_page, oauth1_answer, page_items, poll_page, refresh_answer,
+    refused_by_all, subscribed, temporary_credentials, token_answer, verify_hook,
 };
 pub use scope::Scope;
 pub use secret::SecretText;
@@ -60,6 +62,6 @@ pub use template::{Ref, RenderError, Slot, Template, TemplateError};
 pub use view::{GuestView, guest_view, guest_view_for};
 #[cfg(feature = "yaml")]
 pub use yaml::{
-    Bases, Edit, Finding, Fixed, FolderFacts, Report, Rule, Severity, Suppressed, app_id,
-    base_among, check, check_with, explain, fix, parse, parse_with,
+    Bases, Edit, Finding, Fixed, FolderFacts, Misfit, Report, Rule, Severity, Suppressed, Unheld,
+    app_id, base_among, check, check_with, explain, fix, misfits, parse, parse_with,
 };

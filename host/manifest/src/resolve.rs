@@ -58,20 +58,27 @@ pub struct Endpoints {
     pub refresh: Url,
     /// Where tokens are revoked (RFC 7009), if so declared.
     pub revoke: Option<Url>,
+    /// Where a token is asked about (RFC 7662), if so declared.
+    pub introspect: Option<Url>,
+    /// What the token is for (RFC 8707).
+    pub resources: Vec<String>,
     /// What `iss` must equal.
     pub issuer: Option<String>,
 }
 
 impl Endpoints {
-    /// The origins that receive the client's secret or tokens: token, refresh and revoke, each once. These are what an app
+    /// The origins that receive the client's secret or tokens: token, refresh, revoke and introspection, each once. These are what an app
     /// configuration pins.
     #[must_use]
     pub fn secret_origins(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for url in [Some(&self.token), Some(&self.refresh), self.revoke.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let secret = [
+            Some(&self.token),
+            Some(&self.refresh),
+            self.revoke.as_ref(),
+            self.introspect.as_ref(),
+        ];
+        for url in secret.into_iter().flatten() {
             let origin = url.origin().ascii_serialization();
             if !all.contains(&origin) {
                 all.push(origin);
@@ -94,6 +101,10 @@ pub struct DeclaredEndpoints {
     pub refresh: Option<Url>,
     /// Where tokens are revoked (RFC 7009).
     pub revoke: Option<Url>,
+    /// Where a token is asked about (RFC 7662).
+    pub introspect: Option<Url>,
+    /// What the token is for (RFC 8707), as it is written.
+    pub resources: Vec<String>,
     /// What `iss` must equal.
     pub issuer: Option<String>,
 }
@@ -286,7 +297,7 @@ impl Oauth2 {
         let needed = |key: &'static str| ResolveError::NotDeclared { key };
         let token = made.token.ok_or_else(|| needed("token_url"))?;
         match self.grant {
-            Oauth2Grant::AuthorizationCode if made.authorize.is_none() => {
+            grant if grant.has_page() && made.authorize.is_none() => {
                 return Err(needed("authorize_url"));
             }
             Oauth2Grant::Device if made.device.is_none() => return Err(needed("device_url")),
@@ -297,6 +308,8 @@ impl Oauth2 {
             device: made.device,
             refresh: made.refresh.unwrap_or_else(|| token.clone()),
             revoke: made.revoke,
+            introspect: made.introspect,
+            resources: made.resources,
             issuer: made.issuer,
             token,
         })
@@ -329,6 +342,12 @@ impl Oauth2 {
                 Some(Revoke::Rfc7009 { url }) => declared(&Some(url.clone()))?,
                 _ => None,
             },
+            introspect: declared(&self.introspect_url)?,
+            resources: self
+                .resources
+                .iter()
+                .map(|template| resource(template, scope))
+                .collect::<Result<_, _>>()?,
             // Compared as text (RFC 9207, 2.4), so it is not brought into another form.
             issuer: match &self.issuer {
                 Some(template) => Some(as_written(template, scope)?),
@@ -348,6 +367,17 @@ impl Oauth2 {
             }
             None => Ok(None),
         }
+    }
+}
+
+/// What a token is for: an absolute URI without a fragment (RFC 8707, 2), in its own words.
+fn resource(template: &Template, scope: &Scope) -> Result<String, ResolveError> {
+    let text = template.render(scope, Slot::Raw)?;
+    match Url::parse(&text) {
+        Ok(uri) if uri.fragment().is_none() => Ok(text),
+        _ => Err(ResolveError::NotAUrl {
+            template: template.source().to_owned(),
+        }),
     }
 }
 

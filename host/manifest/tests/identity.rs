@@ -47,7 +47,7 @@ const TEMPLATES: &[&str] = &[
 const PATHS: &[&str] = &["$.a", "$.a[0]['b c']", "$", "$..x[?@.id == 1]"];
 
 /// Most manifests that are made until every key was seen.
-const MOST: usize = 2_000;
+const MOST: usize = 6_000;
 /// Fewest.
 const FEWEST: usize = 100;
 const MAX_DEPTH: usize = 14;
@@ -235,6 +235,7 @@ impl Maker<'_> {
                 ("Migration", "from") => json!("<2.0.0"),
                 ("Requires", "host") => json!(">=0.1, <2"),
                 ("Requires", "grants") => json!({"raw_credentials": self.text()}),
+                ("ByComponent", "slots") => json!({"code": [{"body": self.text()}]}),
                 ("Variants", "default") => continue,
                 _ => self.value(inner, name, depth + 1),
             };

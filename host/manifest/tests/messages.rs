@@ -180,6 +180,20 @@ fn a_fixture_that_is_not_one_is_told_in_its_own_file() {
 }
 
 #[test]
+fn a_key_in_a_fixture_is_told_without_being_repeated() {
+    let key = format!("ghp_{}", "a1B2c3".repeat(6));
+    let text = FIXTURES.replace("label: Ann", &format!("label: {key}"));
+    let report = folder_report(&FolderFacts {
+        fixtures: vec![("t.yaml".into(), text)],
+        ..facts()
+    });
+    let found: Vec<_> = report.findings.iter().filter(|f| f.rule == "V19").collect();
+    assert_eq!(found.len(), 1, "{:?}", report.findings);
+    assert_eq!(found[0].file.as_deref(), Some("fixtures/t.yaml"));
+    assert!(found[0].line > 0 && !format!("{found:?}").contains(&key));
+}
+
+#[test]
 fn bombs_are_refused_before_they_are_read() {
     let deep = format!("manifest: {}{}", "[".repeat(100), "]".repeat(100));
     let large = format!("manifest: 1\nname: {}", "x".repeat(1024 * 1024));

@@ -40,6 +40,34 @@ fn every_app_here_passes_every_check() {
     assert!(found.is_empty(), "\n{found}");
 }
 
+/// A note elsewhere, for an author's own catalogue may have others; here one word stands for one thing.
+#[test]
+fn every_app_here_is_filed_under_categories_of_the_catalogue() {
+    let mut found = String::new();
+    for folder in folders() {
+        let yaml = fs::read_to_string(folder.join("manifest.yaml")).unwrap();
+        let mut report = check("manifest.yaml", &yaml, Some(&FolderFacts::read(&folder)));
+        report
+            .findings
+            .retain(|f| f.rule == "V72" && f.path.starts_with("categories["));
+        found += &report.render(&yaml, false);
+    }
+    assert!(found.is_empty(), "\n{found}");
+    let text = fs::read_to_string(folders()[0].join("manifest.yaml")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("categories:"));
+    let other = text.replace(line.unwrap(), "categories: [projects]");
+    let report = check("manifest.yaml", &other, None);
+    let told = report
+        .findings
+        .iter()
+        .any(|f| f.rule == "V72" && f.message.ends_with("did you mean `project-management`?"));
+    assert!(
+        told,
+        "the other word for it is told: {}",
+        report.render(&other, false)
+    );
+}
+
 /// What an app here is built on: the manifest in the folder of that name.
 fn neighbours(id: &AppId) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");

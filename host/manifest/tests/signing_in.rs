@@ -190,22 +190,47 @@ fn every_way_to_sign_in_is_read_written_and_read_again_as_the_same() {
 }
 
 #[test]
-fn sound_ways_to_sign_in_have_no_errors_and_say_whether_they_run() {
+fn sound_ways_to_sign_in_have_no_errors_and_run() {
     for method in sound() {
         assert_eq!(errors(&method), Vec::<&str>::new(), "{method}");
         let read = parse("manifest.yaml", &manifest(&method)).unwrap();
-        // Everything runs, but for a credential in a cookie.
-        let mut places = method["inject"].as_array().into_iter().flatten();
-        let runs = !places.any(|inject| inject.get("cookie").is_some());
-        assert_eq!(read.why_not_run("way").is_none(), runs, "{method}");
-        assert_eq!(read.not_yet().is_empty(), runs, "{method}");
-        for part in read.not_yet() {
-            assert!(part.path.starts_with("auth.way"), "{part:?}");
-            assert!(
-                part.sentence()
-                    .ends_with("is not run by this version of Keyport")
-            );
-        }
+        assert_eq!(read.why_not_run("way"), None, "{method}");
+        assert_eq!(read.not_yet(), Vec::new(), "{method}");
+    }
+}
+
+/// A server that wants one of these must not be met without it: the way to sign in is refused, not weakened.
+#[test]
+fn what_is_named_and_not_run_yet_is_told_at_its_line_and_does_not_run() {
+    for (key, value, number) in [
+        ("par", json!(true), "RFC 9126"),
+        ("request_object", json!("ES256"), "RFC 9101"),
+        ("dpop", json!("ES256"), "RFC 9449"),
+        (
+            "token_exchange",
+            json!({"subject_token_type": "urn:ietf:params:oauth:token-type:access_token", "audience": "api"}),
+            "RFC 8693",
+        ),
+    ] {
+        let text = manifest(&oauth(json!({key: value})));
+        let told: Vec<_> = check("manifest.yaml", &text, None)
+            .findings
+            .into_iter()
+            .filter(|finding| finding.rule == "V97")
+            .collect();
+        assert_eq!(told.len(), 1, "{key}");
+        assert_eq!(told[0].severity, Severity::Note, "{key}");
+        let line = text
+            .lines()
+            .position(|line| line.contains(&format!("\"{key}\"")));
+        assert_eq!(told[0].line, line.unwrap() + 1, "{key}");
+        let why = parse("manifest.yaml", &text).unwrap().why_not_run("way");
+        let why = why.unwrap();
+        assert!(why.contains(key) && why.contains(number), "{why}");
+        assert!(
+            why.ends_with("is not run by this version of Keyport"),
+            "{why}"
+        );
     }
 }
 

@@ -11,11 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyport_manifest::SecretText;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::bindings::exports::keyport::provider::{
     actions, connection, exchange, lifecycle, triggers,
@@ -23,8 +25,11 @@ use crate::bindings::exports::keyport::provider::{
 use crate::bindings::keyport::provider::types;
 use crate::call::{Call, Exports, Page};
 use crate::error::{CallError, Failure};
+use crate::exchange::{Exchange, TokenRequest};
+use crate::host::Compiled;
 use crate::limits::CallLimits;
 use crate::state::{OverLimit, State};
+use crate::wasi_http::OUTGOING;
 use crate::{Account, Means};
 
 /// An app's component, compiled and linked. Cheap to clone.
@@ -41,7 +46,12 @@ pub(crate) struct Loaded {
     pub actions: Option<actions::GuestIndices>,
     pub triggers: Option<triggers::GuestIndices>,
     pub exchange: Option<exchange::GuestIndices>,
+    /// Held so that other apps with the same component find it compiled.
+    pub _compiled: Arc<Compiled>,
     pub limits: CallLimits,
+    /// This app's places for calls; fewer than there are over all.
+    pub own_permits: Semaphore,
+    /// Places for calls, over all apps.
     pub permits: Arc<Semaphore>,
 }
 
@@ -61,6 +71,15 @@ impl LoadedApp {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.0.sha256
+    }
+
+    /// Whether it sends requests by `wasi:http` (`fetch`) as well.
+    #[must_use]
+    pub fn imports_wasi_http(&self) -> bool {
+        let engine = &self.0.engine;
+        let kind = self.0.pre.component().component_type();
+        let mut imports = kind.imports(engine);
+        imports.any(|(name, _)| name.split('@').next() == Some(OUTGOING))
     }
 
     /// Runs the test call. Requests that write are refused, whatever the call says.
@@ -206,25 +225,32 @@ impl LoadedApp {
         self.json(&output, "the answer to disconnecting is not JSON")
     }
 
-    /// A step of an unusual sign-in.
+    /// A token request that the component makes: the answer of the token endpoint, as the component hands it on. The pass
+    /// reaches the token endpoint and nothing else.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and where the component has no such code.
+    /// As [`check`](Self::check); where the component has no such code; where it answers with a token that is not of this
+    /// call's own answers.
     pub async fn exchange(
         &self,
         call: Call,
         step: &str,
-        input: &Value,
-    ) -> Result<Value, CallError> {
+        request: TokenRequest,
+    ) -> Result<SecretText, CallError> {
         let indices = self
             .0
             .exchange
             .as_ref()
             .ok_or_else(|| self.no_such("exchange"))?;
+        let (exchange, input) = Exchange::begin(request, call.pass.hosts.clone());
+        // The exchange takes secrets out itself: a renewed token may be the one that went in.
+        let mut call = call;
+        call.pass.raw_answer = true;
         let input = input.to_string();
         let output = self
-            .run(
+            .run_with(
                 call,
+                Some(exchange.clone()),
                 async |store: &mut Store<State>, instance: &Instance| {
                     indices
                         .load(&mut *store, instance)?
@@ -234,13 +260,23 @@ impl LoadedApp {
             )
             .await?
             .map_err(failure)?;
-        self.json(&output, "the answer of the sign-in step is not JSON")
+        let answer = self.json(&output, "the answer of the token request is not JSON")?;
+        exchange.taken(answer).map_err(|why| self.bad_answer(why))
+    }
+
+    async fn run<T>(
+        &self,
+        call: Call,
+        guest: impl AsyncFnOnce(&mut Store<State>, &Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        self.run_with(call, None, guest).await
     }
 
     /// One call: a permit, a store, an instance, the guest's function, all within one time limit.
-    async fn run<T>(
+    async fn run_with<T>(
         &self,
         mut call: Call,
+        exchange: Option<Exchange>,
         guest: impl AsyncFnOnce(&mut Store<State>, &Instance) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let time = call.deadline.min(self.0.limits.wall);
@@ -258,11 +294,10 @@ impl LoadedApp {
             .limits
             .response_body
             .min(self.0.limits.response_bytes);
-        let permit = tokio::time::timeout_at(end, self.0.permits.acquire()).await;
-        let _permit = permit
-            .map_err(|_| CallError::Busy)?
-            .map_err(|_| CallError::Busy)?;
-        let mut store = store(&self.0.engine, &self.0.app, call, self.0.limits);
+        // The app's own place first: whoever waits for it holds none of the others'.
+        let _own = room(&self.0.own_permits, end).await?;
+        let _permit = room(&self.0.permits, end).await?;
+        let mut store = store(&self.0.engine, &self.0.app, call, exchange, self.0.limits);
         let work = async {
             let instance = self.0.pre.instantiate_async(&mut store).await?;
             guest(&mut store, &instance).await
@@ -278,6 +313,10 @@ impl LoadedApp {
     fn broken(&self, error: &wasmtime::Error) -> CallError {
         let app = self.0.app.clone();
         if let Some(OverLimit(limit)) = error.downcast_ref::<OverLimit>() {
+            return CallError::Limit { app, limit };
+        }
+        if error.is::<FieldMapError>() {
+            let limit = "header bytes";
             return CallError::Limit { app, limit };
         }
         if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -299,7 +338,7 @@ impl LoadedApp {
         } else if text.contains("handle limit exceeded") || text.contains("table has no free keys")
         {
             "handles"
-        } else if text.contains("maximum") && text.contains("random") {
+        } else if text.contains("requested len") && text.contains("exceeds limit") {
             "random bytes"
         } else {
             tracing::debug!(app, error = %text, "a component call failed in the engine");
@@ -338,9 +377,23 @@ impl LoadedApp {
     }
 }
 
+/// A place for a call, or `Busy` where there is none in time.
+async fn room(permits: &Semaphore, end: Instant) -> Result<SemaphorePermit<'_>, CallError> {
+    match tokio::time::timeout_at(end, permits.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(CallError::Busy),
+    }
+}
+
 /// A store with every limit set.
-pub(crate) fn store(engine: &Engine, app: &str, call: Call, limits: CallLimits) -> Store<State> {
-    let mut store = Store::new(engine, State::new(app, call, limits));
+pub(crate) fn store(
+    engine: &Engine,
+    app: &str,
+    call: Call,
+    exchange: Option<Exchange>,
+    limits: CallLimits,
+) -> Store<State> {
+    let mut store = Store::new(engine, State::new(app, call, exchange, limits));
     store.limiter(|state| state);
     store.set_hostcall_fuel(limits.hostcall_bytes);
     store.set_max_component_handles(limits.handles);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use keyport_egress::{Egress, Pass};
-use keyport_manifest::{Handle, Recipe, Scope};
+use keyport_manifest::{Handle, Jwt, Manifest, Recipe, RecipeError, Scope, SecretText};
 use serde_json::Value;
 
 /// Takes the log lines of a call. Called from within the call: it must not block.
@@ -47,7 +47,12 @@ pub struct SecretKit {
     pub handles: IndexMap<String, Handle>,
     /// Holds `credentials`, `token`, `fields` …: used here only to render keys.
     pub scope: Scope,
+    /// What signs JWTs; without it, recipes of that kind are refused.
+    pub minter: Option<Minter>,
 }
+
+/// Signs the JWT that a recipe declares, with values of this scope.
+pub type Minter = Arc<dyn Fn(&Jwt, &Scope) -> Result<SecretText, RecipeError> + Send + Sync>;
 
 impl SecretKit {
     /// No recipes, no handles, no secrets.
@@ -92,6 +97,45 @@ pub struct Exports {
     pub triggers: bool,
     /// Unusual token requests.
     pub exchange: bool,
+}
+
+impl Exports {
+    /// What a manifest says that its component does and that this one does not: one sentence each. What a component does
+    /// beyond its manifest is never called.
+    #[must_use]
+    pub fn lacks(&self, manifest: &Manifest) -> Vec<String> {
+        let by_code = |what: &str, key: &str, interface: &str| {
+            format!(
+                "the manifest has {what} under `{key}`, and the component exports no `keyport:provider/{interface}`"
+            )
+        };
+        let mut lacks = Vec::new();
+        if manifest.lifecycle != keyport_manifest::Lifecycle::default() && !self.lifecycle {
+            lacks.push(by_code("code of its own", "lifecycle", "lifecycle"));
+        }
+        for (id, action) in &manifest.actions {
+            if action.code && !self.actions {
+                let key = format!("actions.{id}");
+                lacks.push(by_code("an action of its own code", &key, "actions"));
+            }
+        }
+        for (id, trigger) in &manifest.triggers {
+            if trigger.code && !self.triggers {
+                let key = format!("triggers.{id}");
+                lacks.push(by_code("a trigger of its own code", &key, "triggers"));
+            }
+        }
+        for (id, auth) in &manifest.auth {
+            let by_component = auth
+                .oauth2()
+                .is_some_and(|oauth| oauth.by_component.is_some());
+            if by_component && !self.exchange {
+                let key = format!("auth.{id}.by_component");
+                lacks.push(by_code("token requests", &key, "exchange"));
+            }
+        }
+        lacks
+    }
 }
 
 /// What one poll of a trigger found.

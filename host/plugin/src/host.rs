@@ -1,11 +1,15 @@
 //! The host of all components: one engine, one linker, one cache of compiled code.
+//!
+//! Loads may run at the same time: what is the same component is compiled once, and everything that takes a processor's time
+//! is done off the reactor.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
 
+use keyport_egress::{Egress, EgressConfig};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -13,17 +17,17 @@ use crate::app::{Loaded, LoadedApp, first_line};
 use crate::bindings::exports::keyport::provider::{
     actions, connection, exchange, lifecycle, triggers,
 };
-use crate::cache::Cache;
+use crate::cache::{Cache, CodeCache, Tidied};
 use crate::error::PluginError;
 use crate::limits::CallLimits;
 use crate::state::State;
 use crate::trial;
 
 /// How components are run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PluginConfig {
-    /// Where compiled code is kept between starts; made with rights for its owner alone. `None`: compile anew each time.
-    pub cache_dir: Option<PathBuf>,
+    /// Where compiled code is kept between starts. `None`: compile anew each time.
+    pub cache: Option<CodeCache>,
     /// Calls at a time, over all apps. Others wait within their own time limit, then get `Busy`.
     pub max_concurrent: u32,
     /// Limits of each call.
@@ -34,7 +38,7 @@ impl Default for PluginConfig {
     /// 64 calls at a time: with 4 GiB of reserved address space each, 256 GiB of the 128 TiB there are.
     fn default() -> Self {
         Self {
-            cache_dir: None,
+            cache: None,
             max_concurrent: 64,
             limits: CallLimits::default(),
         }
@@ -45,14 +49,22 @@ impl Default for PluginConfig {
 #[derive(Clone)]
 pub struct PluginHost(Arc<Inner>);
 
+/// A component that is compiled once, by whoever of those that load it comes first.
+pub(crate) type Compiled = OnceCell<Component>;
+
 struct Inner {
     engine: Engine,
     linker: Linker<State>,
     cache: Option<Cache>,
-    /// Compiled components by digest: all declarative apps share one.
-    compiled: Mutex<HashMap<String, Component>>,
+    /// Components by digest, as long as an app has them loaded: all declarative apps share one.
+    compiled: Mutex<HashMap<String, Weak<Compiled>>>,
     limits: CallLimits,
+    /// Places for calls, over all apps.
     permits: Arc<Semaphore>,
+    /// Places that one app may have of those.
+    per_app: usize,
+    /// For the first start of components, which reaches nothing. Made once: reading root certificates takes its time.
+    nowhere: Egress,
 }
 
 impl PluginHost {
@@ -66,16 +78,20 @@ impl PluginHost {
         let linker = crate::imports::linker(&engine)
             .map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let cache = config
-            .cache_dir
-            .map(|dir| Cache::open(dir, &engine))
+            .cache
+            .map(|cache| Cache::open(cache, &engine))
             .transpose()?;
+        let places = usize::try_from(calls).unwrap_or(1);
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
             cache,
             compiled: Mutex::default(),
             limits: config.limits,
-            permits: Arc::new(Semaphore::new(usize::try_from(calls).unwrap_or(1))),
+            permits: Arc::new(Semaphore::new(places)),
+            per_app: per_app(places),
+            nowhere: Egress::new(EgressConfig::default())
+                .map_err(|error| PluginError::Engine(error.to_string()))?,
         })))
     }
 
@@ -86,22 +102,56 @@ impl PluginHost {
     /// What is wrong with the component, with the app's name.
     pub async fn load(&self, app: &str, wasm: &[u8]) -> Result<LoadedApp, PluginError> {
         let sha256 = hex(&Sha256::digest(wasm));
-        let component = self.compiled(app, wasm, &sha256).await?;
+        let compiled = self.compiled(app, wasm, &sha256).await?;
+        let (host, name) = (self.clone(), app.to_owned());
+        let loaded = off_the_reactor(app, move || host.link(name, sha256, compiled)).await??;
+        trial::start_once(&loaded, self.0.nowhere.clone()).await?;
+        Ok(loaded)
+    }
+
+    /// Throws out of the folder of compiled code what nobody has needed for long, and the longest unused beyond its size.
+    /// What this host has loaded stays, so this is for after the apps were loaded. Nothing to do without a folder.
+    pub async fn tidy_cache(&self, now: SystemTime) -> Tidied {
+        let host = self.clone();
+        let tidied = tokio::task::spawn_blocking(move || match &host.0.cache {
+            Some(cache) => cache.tidy(now),
+            None => Ok(Tidied::default()),
+        });
+        match tidied.await {
+            Ok(Ok(tidied)) => tidied,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the folder of compiled components could not be tidied up");
+                Tidied::default()
+            }
+            Err(_) => Tidied::default(),
+        }
+    }
+
+    fn link(
+        &self,
+        app: String,
+        sha256: String,
+        compiled: Arc<Compiled>,
+    ) -> Result<LoadedApp, PluginError> {
+        let not_compiled = || PluginError::NotAComponent {
+            app: app.clone(),
+            why: "it was not compiled".to_owned(),
+        };
+        let component = compiled.get().ok_or_else(not_compiled)?;
         let pre =
             self.0
                 .linker
-                .instantiate_pre(&component)
+                .instantiate_pre(component)
                 .map_err(|error| PluginError::Import {
-                    app: app.to_owned(),
+                    app: app.clone(),
                     why: first_line(&format!("{error:#}")),
                 })?;
-        let loaded = LoadedApp(Arc::new(Loaded {
-            app: app.to_owned(),
+        Ok(LoadedApp(Arc::new(Loaded {
             sha256,
             engine: self.0.engine.clone(),
             connection: connection::GuestIndices::new(&pre).map_err(|error| {
                 PluginError::Export {
-                    app: app.to_owned(),
+                    app: app.clone(),
                     interface: "keyport:provider/connection",
                     why: first_line(&format!("{error:#}")),
                 }
@@ -110,32 +160,33 @@ impl PluginHost {
                 &pre,
                 "keyport:provider/lifecycle@1.0.0",
                 lifecycle::GuestIndices::new(&pre),
-                app,
+                &app,
             )?,
             actions: optional(
                 &pre,
                 "keyport:provider/actions@1.0.0",
                 actions::GuestIndices::new(&pre),
-                app,
+                &app,
             )?,
             triggers: optional(
                 &pre,
                 "keyport:provider/triggers@1.0.0",
                 triggers::GuestIndices::new(&pre),
-                app,
+                &app,
             )?,
             exchange: optional(
                 &pre,
                 "keyport:provider/exchange@1.0.0",
                 exchange::GuestIndices::new(&pre),
-                app,
+                &app,
             )?,
             pre,
+            app,
+            _compiled: compiled,
             limits: self.0.limits,
+            own_permits: Semaphore::new(self.0.per_app),
             permits: Arc::clone(&self.0.permits),
-        }));
-        trial::start_once(&loaded).await?;
-        Ok(loaded)
+        })))
     }
 
     async fn compiled(
@@ -143,42 +194,41 @@ impl PluginHost {
         app: &str,
         wasm: &[u8],
         sha256: &str,
-    ) -> Result<Component, PluginError> {
-        if let Some(known) = self
-            .0
-            .compiled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(sha256)
-        {
-            return Ok(known.clone());
+    ) -> Result<Arc<Compiled>, PluginError> {
+        let shared = self.shared(sha256);
+        let (host, digest) = (self.clone(), sha256.to_owned());
+        shared
+            .get_or_try_init(|| async {
+                let (keeper, name) = (host.clone(), digest.clone());
+                let known = off_the_reactor(app, move || {
+                    let cache = keeper.0.cache.as_ref()?;
+                    cache.get(&keeper.0.engine, &name)
+                });
+                if let Some(known) = known.await? {
+                    return Ok(known);
+                }
+                let (name, wasm) = (app.to_owned(), wasm.to_vec());
+                // Seconds of a core for a language runtime.
+                off_the_reactor(app, move || host.compile(&name, &wasm, &digest)).await?
+            })
+            .await?;
+        Ok(shared)
+    }
+
+    /// The place of a component among those that are loaded. Those of which the last app is gone make room.
+    fn shared(&self, sha256: &str) -> Arc<Compiled> {
+        let compiled = self.0.compiled.lock();
+        let mut compiled = compiled.unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = compiled.get(sha256).and_then(Weak::upgrade) {
+            return known;
         }
-        let host = self.clone();
-        let (name, digest, wasm) = (app.to_owned(), sha256.to_owned(), wasm.to_vec());
-        // Compiling takes seconds of a core for a language runtime; it must not hold up the reactor.
-        let component = tokio::task::spawn_blocking(move || host.compile(&name, &wasm, &digest))
-            .await
-            .map_err(|_| PluginError::NotAComponent {
-                app: app.to_owned(),
-                why: "the compiler gave up on it".to_owned(),
-            })??;
-        self.0
-            .compiled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(sha256.to_owned(), component.clone());
-        Ok(component)
+        compiled.retain(|_, known| known.strong_count() > 0);
+        let new = Arc::new(Compiled::new());
+        compiled.insert(sha256.to_owned(), Arc::downgrade(&new));
+        new
     }
 
     fn compile(&self, app: &str, wasm: &[u8], sha256: &str) -> Result<Component, PluginError> {
-        if let Some(known) = self
-            .0
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.get(&self.0.engine, sha256))
-        {
-            return Ok(known);
-        }
         // `from_binary` and not `new`: text is for tools, and neither reads compiled code.
         let component = Component::from_binary(&self.0.engine, wasm).map_err(|error| {
             PluginError::NotAComponent {
@@ -191,6 +241,24 @@ impl PluginHost {
         }
         Ok(component)
     }
+}
+
+/// Three quarters of the places: an app whose calls all hang or loop leaves a quarter to the others.
+fn per_app(places: usize) -> usize {
+    places.saturating_sub(places / 4).max(1)
+}
+
+/// Runs what takes a processor's time where it holds up nobody.
+async fn off_the_reactor<T: Send + 'static>(
+    app: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PluginError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| PluginError::NotAComponent {
+            app: app.to_owned(),
+            why: "the compiler gave up on it".to_owned(),
+        })
 }
 
 /// An optional export: absent is fine, there but of another shape is not.
@@ -219,3 +287,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             text
         })
 }
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;

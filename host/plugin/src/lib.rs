@@ -13,15 +13,17 @@
 //! |---|---|
 //! | `host` | loading: compile, link, look at the exports |
 //! | `app` | calling: one store, one time limit, one verdict |
-//! | `imports` | what a guest may call |
+//! | `imports` | what a guest may call, and the one way out |
+//! | `wasi_http` | `wasi:http`, by the same way out |
+//! | `exchange` | token requests that a component makes, without seeing a token |
 //! | `state` | the data of one store |
 //! | `engine`, `limits` | wasmtime's configuration and every number |
-//! | `cache`, `mapped` | compiled code between starts; `mapped` has the one `unsafe` |
+//! | `cache`, `mapped` | compiled code between starts, sealed and bounded; `mapped` has the one `unsafe` |
 //! | `log` | a guest's lines: counted, cut, escaped, scrubbed |
 //! | `trial` | the first start of a component |
 //!
-//! Left out on purpose: re-using an instance for a second call, WASI HTTP (later, through the same egress), anything
-//! asynchronous across the boundary.
+//! Left out on purpose: re-using an instance for a second call, anything asynchronous across the
+//! boundary.
 
 mod app;
 mod bindings;
@@ -29,6 +31,7 @@ mod cache;
 mod call;
 mod engine;
 mod error;
+mod exchange;
 mod host;
 mod imports;
 mod limits;
@@ -36,10 +39,13 @@ mod log;
 mod mapped;
 mod state;
 mod trial;
+mod wasi_http;
 
 pub use app::LoadedApp;
-pub use call::{Call, Exports, LogLevel, LogLine, LogSink, Page, SecretKit};
+pub use cache::{Bounds, CodeCache, Tidied};
+pub use call::{Call, Exports, LogLevel, LogLine, LogSink, Minter, Page, SecretKit};
 pub use error::{CallError, Failure, PluginError};
+pub use exchange::TokenRequest;
 pub use host::{PluginConfig, PluginHost};
 pub use keyport_manifest::{Account, Means};
 pub use limits::CallLimits;

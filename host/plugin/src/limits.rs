@@ -26,12 +26,17 @@ pub struct CallLimits {
     pub random_bytes: u64,
     /// HTTP requests per call.
     pub requests: u32,
+    /// Of these, how many may be under way at a time (by `wasi:http`; `http` has one). All calls together must stay below the
+    /// connections that egress opens, or one app's calls would keep the others' waiting: 64 calls of 6 are 384 of 512.
+    pub requests_at_once: usize,
     /// Bytes of one request's body.
     pub request_bytes: u64,
     /// Bytes of one answer's body, decompressed. It must fit into the guest's memory, more than once.
     pub response_bytes: u64,
     /// Headers of one request. (32,768 once crashed hosts: CVE-2026-27572.)
     pub headers: usize,
+    /// Bytes that a guest may write into headers, methods and addresses by `wasi:http` in one call: fifty requests' worth.
+    pub header_bytes: usize,
     /// Placeholders of secrets per call.
     pub placeholders: u32,
     /// Log lines per call; stdout and stderr count too.
@@ -52,9 +57,11 @@ impl Default for CallLimits {
             resources: 10_000,
             random_bytes: 64 << 10,
             requests: 50,
+            requests_at_once: 6,
             request_bytes: 8 << 20,
             response_bytes: 8 << 20,
             headers: 100,
+            header_bytes: 4 << 20,
             placeholders: 100,
             log_lines: 200,
             log_line_bytes: 4 << 10,

@@ -5,10 +5,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
-use keyport_egress::Scrubber;
+use keyport_egress::{Scrubber, Secret};
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -20,17 +20,20 @@ use crate::limits::CallLimits;
 pub struct Lines {
     app: String,
     sink: LogSink,
-    scrubber: Mutex<Scrubber>,
+    secrets: Vec<Secret>,
+    /// Made when the first line comes: most calls log nothing, and it costs more than starting the guest.
+    scrubber: OnceLock<Scrubber>,
     line_bytes: usize,
     left: Mutex<u32>,
 }
 
 impl Lines {
-    pub fn new(app: &str, sink: LogSink, scrubber: Scrubber, limits: &CallLimits) -> Self {
+    pub fn new(app: &str, sink: LogSink, secrets: Vec<Secret>, limits: &CallLimits) -> Self {
         Self {
             app: app.to_owned(),
             sink,
-            scrubber: Mutex::new(scrubber),
+            secrets,
+            scrubber: OnceLock::new(),
             line_bytes: limits.log_line_bytes,
             left: Mutex::new(limits.log_lines),
         }
@@ -54,6 +57,10 @@ impl Lines {
                 data,
             });
         }
+    }
+
+    fn scrubber(&self) -> &Scrubber {
+        self.scrubber.get_or_init(|| Scrubber::new(&self.secrets))
     }
 
     fn take(&self) -> bool {
@@ -82,11 +89,7 @@ impl Lines {
 
     /// Scrubbed first, so that a cut or an escape cannot hide a secret from the search.
     fn clean(&self, line: &str) -> String {
-        let scrubbed = self
-            .scrubber
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .text(line);
+        let scrubbed = self.scrubber().text(line);
         let mut out = String::new();
         for c in scrubbed.chars() {
             if out.len() + c.len_utf8() > self.line_bytes {
@@ -107,11 +110,7 @@ impl Lines {
         if data.is_null() || text.len() > self.line_bytes {
             return Value::Null;
         }
-        let scrubbed = self
-            .scrubber
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .text(&text);
+        let scrubbed = self.scrubber().text(&text);
         // Escapes within JSON could hide a value that the text search does not see; then the attachment is left out.
         serde_json::from_str(&scrubbed).unwrap_or(Value::Null)
     }
@@ -207,7 +206,6 @@ impl AsyncWrite for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyport_egress::Secret;
 
     fn lines(limits: &CallLimits) -> (Lines, Arc<Mutex<Vec<LogLine>>>) {
         let seen: Arc<Mutex<Vec<LogLine>>> = Arc::default();
@@ -215,8 +213,8 @@ mod tests {
             let seen = Arc::clone(&seen);
             Arc::new(move |line| seen.lock().unwrap().push(line))
         };
-        let scrubber = Scrubber::new(&[Secret::new("hunter2hunter2")]);
-        (Lines::new("demo", sink, scrubber, limits), seen)
+        let secrets = vec![Secret::new("hunter2hunter2")];
+        (Lines::new("demo", sink, secrets, limits), seen)
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use keyport_egress::{Handles, Scrubber};
+use keyport_egress::Handles;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
 use crate::call::{Call, LogLevel};
 use crate::engine::TICK;
+use crate::exchange::Exchange;
 use crate::limits::CallLimits;
 use crate::log::{Lines, Sink};
+use crate::wasi_http::WasiHttp;
 
 /// A guest went over a limit; the name is the limit's. Ends the guest.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,8 @@ pub struct OverLimit(pub &'static str);
 pub struct State {
     /// The call. Its pass carries the call's own handles.
     pub call: Call,
+    /// The token request that is made, if that is what the call is for.
+    pub exchange: Option<Exchange>,
     /// The limits of the call.
     pub limits: CallLimits,
     /// Where log lines go.
@@ -34,17 +39,22 @@ pub struct State {
     /// Bytes of all linear memories together: a limit for each would be a limit for none.
     memory: usize,
     wasi: WasiCtx,
-    table: ResourceTable,
+    /// What `wasi:http` has used.
+    pub wasi_http: WasiHttp,
+    /// Streams, pollables, and what else a guest has handles of.
+    pub table: ResourceTable,
 }
 
 impl State {
     /// The state of a new call. The WASI context has nothing in it: no files, environment, arguments or sockets.
-    pub fn new(app: &str, mut call: Call, limits: CallLimits) -> Self {
+    pub fn new(app: &str, mut call: Call, exchange: Option<Exchange>, limits: CallLimits) -> Self {
         // Placeholders are good for this call only, whatever the pass was used for before.
-        call.pass.handles = Handles::default();
+        call.pass.handles = exchange
+            .as_ref()
+            .map_or_else(Handles::default, |exchange| exchange.handles.clone());
         let secrets = call.pass.credentials().flat_map(|known| &known.scrub);
-        let scrubber = Scrubber::new(secrets);
-        let lines = Arc::new(Lines::new(app, Arc::clone(&call.log), scrubber, &limits));
+        let secrets = secrets.cloned().collect();
+        let lines = Arc::new(Lines::new(app, Arc::clone(&call.log), secrets, &limits));
         let wasi = WasiCtx::builder()
             .stdout(Sink::new(Arc::clone(&lines), LogLevel::Debug))
             .stderr(Sink::new(Arc::clone(&lines), LogLevel::Warn))
@@ -55,6 +65,7 @@ impl State {
         let ticks = limits.cpu.as_nanos() / TICK.as_nanos();
         Self {
             call,
+            exchange,
             limits,
             lines,
             requests: 0,
@@ -62,7 +73,17 @@ impl State {
             ticks_left: u64::try_from(ticks).unwrap_or(u64::MAX).max(1),
             memory: 0,
             wasi,
+            wasi_http: WasiHttp::new(),
             table,
+        }
+    }
+
+    /// What wasmtime's own resources of `wasi:http` work on.
+    pub fn wasi_http_view(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.wasi_http.hooks,
+            table: &mut self.table,
+            ctx: &mut self.wasi_http.ctx,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyport_egress::{Egress, EgressConfig, Pass, Purpose};
+use keyport_egress::{Egress, Pass, Purpose};
 use keyport_manifest::AllowedHosts;
 
 use crate::app::{LoadedApp, first_line, store};
@@ -17,14 +17,12 @@ use crate::error::PluginError;
 /// Language runtimes take up to a second to start on a busy machine.
 const TIME: Duration = Duration::from_secs(10);
 
-pub async fn start_once(loaded: &LoadedApp) -> Result<(), PluginError> {
+pub async fn start_once(loaded: &LoadedApp, egress: Egress) -> Result<(), PluginError> {
     let app = &loaded.0.app;
     let failed = |error: wasmtime::Error| PluginError::Start {
         app: app.clone(),
         why: first_line(&format!("{error:#}")),
     };
-    let egress = Egress::new(EgressConfig::default())
-        .map_err(|error| PluginError::Engine(error.to_string()))?;
     let call = Call {
         manifest: Arc::from("{}"),
         values: BTreeMap::new(),
@@ -36,7 +34,7 @@ pub async fn start_once(loaded: &LoadedApp) -> Result<(), PluginError> {
         deadline: TIME,
     };
     let _permit = loaded.0.permits.acquire().await;
-    let mut store = store(&loaded.0.engine, app, call, loaded.0.limits);
+    let mut store = store(&loaded.0.engine, app, call, None, loaded.0.limits);
     let work = async {
         let instance = loaded
             .0

@@ -127,7 +127,10 @@ async fn create(
         .notes;
     let number = notes.push(title, &new.body, now);
     let entry = notes.get(number).ok_or_else(ApiError::internal)?;
-    Ok((StatusCode::CREATED, Json(note(notes, entry))).into_response())
+    let made = note(notes, entry);
+    drop(state);
+    vendor.announce(&caller.user, "note.created", "note", made.clone());
+    Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
 fn note(feed: &Feed, entry: &Entry) -> Value {

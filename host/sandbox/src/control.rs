@@ -13,6 +13,10 @@
 //! | `POST /control/faults` | [`Fault`] | lines up misbehaviour; `DELETE` forgets it |
 //! | `POST /control/auto-consent` | `{user?}` | that user allows everything unasked; without one, the page is back |
 //! | `POST /control/redirects` | `{client, uri?, prefix?}` | registers a redirect URI or a loopback prefix |
+//! | `POST /control/clients` | `{id, secret, redirect_prefix}` | registers a client |
+//! | `POST /control/client-events` | `{client, url, secret}` | where that client has everybody's events sent; it must answer a challenge |
+//! | `GET /control/deliveries` | | webhooks that were sent, with what was answered |
+//! | `POST /control/deliveries` | `{id, how, account?}` | sends one again, as it should or as it should not be: `deliver::How` |
 //!
 //! `user` is an id or an e-mail address.
 
@@ -26,7 +30,9 @@ use serde_json::{Value, json};
 
 use crate::config::VendorError;
 use crate::errors::ApiError;
-use crate::{CredentialKind, Fault, Stats, Vendor};
+use crate::hooks::deliver::How;
+use crate::hooks::{Hook, HookOf, address};
+use crate::{Client, CredentialKind, Fault, Stats, Vendor, random};
 
 pub(crate) fn routes() -> Router<Vendor> {
     Router::new()
@@ -40,6 +46,9 @@ pub(crate) fn routes() -> Router<Vendor> {
         .route("/control/faults", post(fault).delete(clear))
         .route("/control/auto-consent", post(auto_consent))
         .route("/control/redirects", post(redirects))
+        .route("/control/clients", post(client))
+        .route("/control/client-events", post(client_events))
+        .route("/control/deliveries", get(deliveries).post(redeliver))
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
@@ -186,4 +195,89 @@ async fn redirects(
         vendor.allow_redirect_prefix(&sent.client, prefix)?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewClient {
+    id: String,
+    secret: String,
+    redirect_prefix: String,
+}
+
+async fn client(
+    State(vendor): State<Vendor>,
+    sent: Body<NewClient>,
+) -> Result<StatusCode, ApiError> {
+    let sent = body(sent)?;
+    let mut client = Client::new(sent.id, sent.secret);
+    client.redirect_prefixes = vec![sent.redirect_prefix];
+    vendor.state().add_client(&client)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientEvents {
+    client: String,
+    url: String,
+    secret: String,
+}
+
+async fn client_events(
+    State(vendor): State<Vendor>,
+    sent: Body<ClientEvents>,
+) -> Result<StatusCode, ApiError> {
+    let sent = body(sent)?;
+    if vendor.state().client(&sent.client).is_none() {
+        return Err(VendorError::UnknownClient.into());
+    }
+    let hook = Hook {
+        id: random::credential("h_")?,
+        of: HookOf::Client(sent.client),
+        url: address(&sent.url)?,
+        secret: sent.secret,
+        event: None,
+    };
+    vendor.challenge(&hook).await?;
+    vendor.state().hooks.add(hook);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn deliveries(State(vendor): State<Vendor>) -> Json<Value> {
+    let state = vendor.state();
+    let all: Vec<Value> = state
+        .hooks
+        .deliveries()
+        .map(|one| {
+            json!({
+                "id": one.id,
+                "hook": one.hook.id,
+                "url": one.hook.url.as_str(),
+                "event": serde_json::from_str::<Value>(&one.body).unwrap_or(Value::Null),
+                "answers": one.answers,
+            })
+        })
+        .collect();
+    Json(json!({ "deliveries": all }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redelivery {
+    id: String,
+    how: How,
+    #[serde(default)]
+    account: Option<String>,
+}
+
+async fn redeliver(
+    State(vendor): State<Vendor>,
+    sent: Body<Redelivery>,
+) -> Result<Json<Value>, ApiError> {
+    let sent = body(sent)?;
+    let answers = vendor
+        .redeliver(&sent.id, sent.how, sent.account.as_deref())
+        .await?;
+    Ok(Json(json!({ "answers": answers })))
 }

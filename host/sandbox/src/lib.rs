@@ -21,6 +21,7 @@ mod faults;
 mod form;
 mod grants;
 mod guard;
+mod hooks;
 mod html;
 mod oauth;
 mod random;
@@ -108,6 +109,7 @@ impl Vendor {
         let mut routes = Router::new()
             .merge(oauth::routes())
             .merge(api::routes())
+            .merge(hooks::routes())
             .merge(signed::routes(self))
             .merge(developer::routes());
         if self.0.control {

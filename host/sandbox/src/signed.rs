@@ -186,6 +186,8 @@ async fn create(
         .get(number)
         .ok_or_else(ApiError::internal)?;
     let created = message(&account.messages, entry);
+    drop(state);
+    vendor.announce(&signer.0, "message.created", "message", created.clone());
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::config::{Client, DemoCredentials, User, VendorConfig, VendorError};
 use crate::faults::{Faults, Target};
 use crate::grants::Grants;
+use crate::hooks::Hooks;
 use crate::random;
 use crate::scopes::Scopes;
 use crate::{MAX_USERS, redirects};
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub clients: Vec<Client>,
     pub grants: Grants,
     pub faults: Faults,
+    pub hooks: Hooks,
     pub counters: Counters,
     /// The user who allows everything without being asked; set over the control API.
     pub auto_consent: Option<String>,
@@ -196,6 +198,7 @@ impl State {
             clients: Vec::new(),
             grants: Grants::new(config.clock.clone(), config.access_token_ttl),
             faults: Faults::default(),
+            hooks: Hooks::default(),
             counters: Counters::default(),
             auto_consent: None,
         };
@@ -205,7 +208,7 @@ impl State {
         Ok(state)
     }
 
-    fn add_client(&mut self, client: &Client) -> Result<(), VendorError> {
+    pub(crate) fn add_client(&mut self, client: &Client) -> Result<(), VendorError> {
         let printable = client.id.bytes().all(|byte| byte.is_ascii_graphic());
         if client.id.is_empty() || client.id.len() > 128 || !printable {
             return Err(VendorError::ClientId);

@@ -11,6 +11,10 @@
  * (POST /v1/sessions with your page's exact origin in `origins`) and redeems the code (POST /v1/sessions/{id}/complete with
  * your signed-in user as the owner). The code is of no use to a browser, and an event in a browser is never a proof.
  *
+ * On a phone (below 640 px) and in an installed web app there is no second window: the same goes on in this tab and comes back
+ * to the session's `return_url`, unless you say `mode: 'popup'`. `onEvent` is told what happens in the window, for your own
+ * display and counting.
+ *
  * What it trusts: messages from the window that it opened and from Keyport's own origin (where this script came from), and
  * nothing else; it sends to that origin only. If your page sends Cross-Origin-Opener-Policy, it must be
  * `same-origin-allow-popups` (or `unsafe-none`): `same-origin` cuts the tie to every window that you open.
@@ -21,6 +25,22 @@
 
   var origin = new URL(document.currentScript.src).origin;
   var NAMES = { closed: 'the window was closed before anything was connected', blocked: 'the browser blocked the window; call this directly in a click, or use mode: "redirect"', expired: 'the session link has expired or was used; make a new session', cancelled: 'the person cancelled', invalid: 'the options are not usable' };
+
+  /* What the window tells, and what of it is passed on. */
+  var EVENTS = ['opened', 'app_selected', 'submitted', 'oauth_opened', 'oauth_returned', 'test_passed', 'connected', 'failed', 'closed'];
+  var DETAILS = ['app', 'method', 'connection_id', 'code'];
+
+  function prefersSameTab() {
+    return matchMedia('(max-width: 639px)').matches || matchMedia('(display-mode: standalone)').matches;
+  }
+
+  function tellEvent(options, message) {
+    if (typeof options.onEvent !== 'function' || EVENTS.indexOf(message.type) < 0) return;
+    var event = { v: 1, type: message.type, flow: typeof message.flow === 'string' ? message.flow : null };
+    DETAILS.forEach(function (name) { if (typeof message[name] === 'string') event[name] = message[name]; });
+    /* A fault in the page's own code must not stop the window's. */
+    try { options.onEvent(Object.freeze(event)); } catch (error) { setTimeout(function () { throw error; }); }
+  }
 
   function KeyportError(code, detail) {
     var error = new Error('keyport: ' + (detail || NAMES[code]));
@@ -70,7 +90,7 @@
 
   function pick(options) {
     try { check(options); } catch (error) { return Promise.reject(error); }
-    if (options.mode === 'redirect') return redirect(options);
+    if ((options.mode || (prefersSameTab() ? 'redirect' : 'popup')) === 'redirect') return redirect(options);
 
     /* With a function, the window opens first and waits: the link is not there yet. */
     var waiting = Boolean(options.session);
@@ -90,6 +110,7 @@
       function settle(act, value) {
         clearInterval(timer);
         window.removeEventListener('message', hear);
+        tellEvent(options, { type: 'closed' });
         act(value);
       }
       function handOver() {
@@ -100,6 +121,7 @@
         var message = event.data;
         if (!message || message.v !== 1) return;
         if (message.type === 'ready') { ready = true; handOver(); }
+        if (message.type !== 'closed') tellEvent(options, message);
         if (message.type === 'completed') settle(resolve, { session: String(message.session), code: String(message.code) });
         if (message.type === 'cancelled' || message.type === 'expired') settle(reject, KeyportError(message.type));
       }
@@ -118,7 +140,7 @@
 
   function manage(options) {
     try { check(options); } catch (error) { return Promise.reject(error); }
-    if (options.mode === 'redirect') return redirect(options);
+    if ((options.mode || (prefersSameTab() ? 'redirect' : 'popup')) === 'redirect') return redirect(options);
     var popup = null;
     try {
       popup = openWindow(options.session ? origin + '/connect/wait#' + new URLSearchParams({ origin: location.origin }) : sessionLink(options.session_url).href);

@@ -17,13 +17,14 @@ use std::time::Instant;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, body::Bytes};
+use axum::{Extension, Router, body::Bytes};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use keyport_connect::view::{CallbackNext, CallbackOutcome};
 
 use crate::auth::PageSession;
 use crate::cookie;
 use crate::extract::Path;
+use crate::observe::RequestId;
 use crate::pages::end_of_sign_in;
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -50,14 +51,15 @@ pub(crate) fn router() -> Router<ServerState> {
 async fn go(
     State(state): State<ServerState>,
     session: Option<PageSession>,
+    request: Option<Extension<RequestId>>,
     Path(flow): Path<String>,
 ) -> Result<Response, Problem> {
     let Some(session) = session else {
-        return Ok(end_of_sign_in(None, Some("session_required")));
+        return Ok(refuse(request.as_deref(), "session_required"));
     };
     let going = match state.engine().go(&session.0, &flow).await {
         Ok(going) => going,
-        Err(error) => return Ok(end_of_sign_in(None, Some(error.code()))),
+        Err(error) => return Ok(refuse(request.as_deref(), error.code())),
     };
     let name = cookie::host_bound(state.public(), &going.cookie_name);
     let max_age = u32::try_from(going.max_age_seconds).unwrap_or(u32::MAX);
@@ -73,6 +75,7 @@ async fn callback(
     State(state): State<ServerState>,
     Path(configuration): Path<String>,
     RawQuery(query): RawQuery,
+    request: Option<Extension<RequestId>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut raw = Some(query.unwrap_or_default());
@@ -81,7 +84,7 @@ async fn callback(
         && name == TICKET
     {
         let Some(kept) = state.tickets().take(ticket, Instant::now()) else {
-            return Ok(end_of_sign_in(None, Some("already_used")));
+            return Ok(refuse(request.as_deref(), "already_used"));
         };
         params = kept;
         raw = None;
@@ -91,7 +94,7 @@ async fn callback(
         .engine()
         .callback_sent(&configuration, params, raw.as_deref(), &browser)
         .await;
-    finish(&state, outcome)
+    finish(&state, outcome, request.as_deref())
 }
 
 /// The app sends the browser back with a form from its own site: no cookie comes with that.
@@ -135,7 +138,18 @@ async fn client_document(
     ))
 }
 
-fn finish(state: &ServerState, outcome: CallbackOutcome) -> Result<Response, Problem> {
+/// The end where no flow is known: the person gets the request's id to quote, and the log says what was wrong with it.
+fn refuse(request: Option<&RequestId>, code: &str) -> Response {
+    let reference = request.map(RequestId::as_str);
+    tracing::info!(request_id = reference, code, "a sign-in was refused");
+    end_of_sign_in(None, Some(code), reference)
+}
+
+fn finish(
+    state: &ServerState,
+    outcome: CallbackOutcome,
+    request: Option<&RequestId>,
+) -> Result<Response, Problem> {
     let CallbackOutcome {
         flow,
         next,
@@ -146,9 +160,9 @@ fn finish(state: &ServerState, outcome: CallbackOutcome) -> Result<Response, Pro
     let mut response = match next {
         CallbackNext::Redirect(to) => see_other(&to)?,
         CallbackNext::ClosePopup => {
-            end_of_sign_in(flow.as_ref().map(|flow| flow.id.as_str()), refused)
+            end_of_sign_in(flow.as_ref().map(|flow| flow.id.as_str()), refused, None)
         }
-        CallbackNext::Neutral => end_of_sign_in(None, Some(refused.unwrap_or("unknown_sign_in"))),
+        CallbackNext::Neutral => refuse(request, refused.unwrap_or("unknown_sign_in")),
     };
     let cleared = clear_cookie.map(|name| {
         cookie::set(

@@ -42,6 +42,6 @@ pub(crate) async fn metrics(State(state): State<ServerState>) -> impl IntoRespon
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        state.metrics().render() + &keys,
+        state.metrics().render() + &keys + &crate::metrics::older(state.engine().older().is_some()),
     )
 }

@@ -3,26 +3,25 @@
 //! The first request under a key runs; its answer is kept for a day and given again to every repetition, marked
 //! `idempotency-replayed: true`. While it runs, a repetition gets 409; the same key with another body or
 //! address gets 422. Keys belong to the platform key that sent them. An answer that says "try again" (5xx, 429)
-//! or "not you" (401, 403) is not kept.
+//! or "not you" (401, 403) is not kept, but for the one 502 that says that it *was* done.
 //!
 //! The request runs in a task of its own: a caller that hangs up does not stop half-way what it will ask for again,
 //! and finds the answer when it comes back.
 //!
-//! Kept in memory, bounded in number and bytes, the oldest first to go: answers may hold one-time links, which
-//! should not be at rest. Left out, therefore: repetitions across a restart or another machine.
-
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+//! Records are the engine's ([`keyport_connect::Begun`]): in the store, sealed, over hosts and restarts. A request that a host
+//! left behind when it stopped is answered 409 `idempotency_cut_off`: nobody knows whether it was done.
 
 use axum::RequestExt as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use sha2::{Digest as _, Sha256};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use keyport_connect::{Begun, Ticket};
+use serde::{Deserialize, Serialize};
 
 use crate::auth::Platform;
 use crate::extract::unreadable;
@@ -34,130 +33,19 @@ pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// On an answer that was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A day covers any sensible retry.
-const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// So many answers, at most …
-const ENTRIES: usize = 10_000;
-/// … and so many bytes of them.
-const BYTES: usize = 32 * 1024 * 1024;
-/// An answer above this is given but not kept; then a repetition runs again.
-const ANSWER: usize = 1024 * 1024;
+/// An answer above this is given but not kept, since a row of the store holds half a megabyte; a repetition is then told that it
+/// was done.
+const ANSWER: usize = 256 * 1024;
 
-#[derive(Default)]
-pub(crate) struct Idempotency {
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
+/// An answer as it is kept.
+#[derive(Serialize, Deserialize)]
 struct Kept {
-    entries: HashMap<Arc<str>, Entry>,
-    /// In the order in which they came, for expiry.
-    order: VecDeque<Arc<str>>,
-    bytes: usize,
-}
-
-struct Entry {
-    fingerprint: [u8; 32],
-    since: Instant,
-    answer: Option<Answer>,
-}
-
-#[derive(Clone)]
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+    status: u16,
+    headers: Vec<(String, String)>,
+    /// Base64; absent where it was too large to keep.
+    body: Option<String>,
     /// Where the answer is a problem: it is written again, with the id of the request that gets it.
     problem: Option<Problem>,
-}
-
-/// What to do with a request under a key.
-enum Decision {
-    Run,
-    Replay(Box<Answer>),
-    Running,
-    Different,
-}
-
-impl Idempotency {
-    fn begin(&self, slot: &Arc<str>, fingerprint: [u8; 32], now: Instant) -> Decision {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.expire(now);
-        match kept.entries.get(slot) {
-            Some(entry) if entry.fingerprint != fingerprint => Decision::Different,
-            Some(Entry {
-                answer: Some(answer),
-                ..
-            }) => Decision::Replay(Box::new(answer.clone())),
-            Some(_) => Decision::Running,
-            None => {
-                kept.entries.insert(
-                    slot.clone(),
-                    Entry {
-                        fingerprint,
-                        since: now,
-                        answer: None,
-                    },
-                );
-                kept.order.push_back(slot.clone());
-                Decision::Run
-            }
-        }
-    }
-
-    fn finish(&self, slot: &Arc<str>, answer: Answer) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = answer.body.len();
-        if let Some(entry) = kept.entries.get_mut(slot) {
-            entry.answer = Some(answer);
-            kept.bytes += size;
-        }
-    }
-
-    fn forget(&self, slot: &Arc<str>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.order.retain(|other| other != slot);
-        kept.drop_entry(slot);
-    }
-}
-
-impl Kept {
-    fn expire(&mut self, now: Instant) {
-        while let Some(oldest) = self.order.front().cloned() {
-            let old = self
-                .entries
-                .get(&oldest)
-                .is_none_or(|entry| now.duration_since(entry.since) > LIFETIME);
-            if !old && self.order.len() < ENTRIES && self.bytes <= BYTES {
-                break;
-            }
-            self.order.pop_front();
-            self.drop_entry(&oldest);
-        }
-    }
-
-    fn drop_entry(&mut self, slot: &str) {
-        if let Some(entry) = self.entries.remove(slot) {
-            self.bytes = self
-                .bytes
-                .saturating_sub(entry.answer.map_or(0, |answer| answer.body.len()));
-        }
-    }
-}
-
-/// Takes the mark "running" away again, unless there is an answer: also when the handler panics.
-struct Running<'a> {
-    idempotency: &'a Idempotency,
-    slot: Arc<str>,
-    answered: bool,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.idempotency.forget(&self.slot);
-        }
-    }
 }
 
 /// The layer for routes that take the header. Anything but POST, and a POST without it, passes.
@@ -181,26 +69,30 @@ pub async fn idempotent(
     let (parts, body) = request.with_limited_body().into_parts();
     let body: Bytes = Request::new(body).extract().await.map_err(unreadable)?;
 
-    let slot: Arc<str> = format!("{}\n{key}", platform.id()).into();
-    let fingerprint = fingerprint(&path, &body);
-    match state
-        .idempotency()
-        .begin(&slot, fingerprint, Instant::now())
-    {
-        Decision::Replay(answer) => Ok(replay(*answer)),
-        Decision::Running => Err(Problem::new(
+    let begun = state
+        .engine()
+        .once_begin(platform.id(), &key, &[path.as_bytes(), &body])
+        .await?;
+    match begun {
+        Begun::Answered(kept) => replay(&kept),
+        Begun::Running => Err(Problem::new(
             StatusCode::CONFLICT,
             "idempotency_running",
             "a request with this Idempotency-Key is still running; repeat it a little later to get its answer",
         )),
-        Decision::Different => Err(Problem::new(
+        Begun::CutOff => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "idempotency_cut_off",
+            "a request with this Idempotency-Key was cut off, and it is not known whether it was done; look, then use a new key",
+        )),
+        Begun::Different => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_reused",
             "this Idempotency-Key was used for another request; use a new key for a new request",
         )),
-        Decision::Run => {
+        Begun::Run(ticket) => {
             let request = Request::from_parts(parts, Body::from(body));
-            let task = tokio::spawn(async move { run(&state, slot, next.run(request)).await });
+            let task = tokio::spawn(async move { run(&state, *ticket, next.run(request)).await });
             task.await.unwrap_or_else(|_| Err(Problem::internal()))
         }
     }
@@ -208,54 +100,97 @@ pub async fn idempotent(
 
 async fn run(
     state: &ServerState,
-    slot: Arc<str>,
-    answer: impl Future<Output = Response>,
+    ticket: Ticket,
+    answer: impl Future<Output = Response> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let mut running = Running {
-        idempotency: state.idempotency(),
-        slot,
-        answered: false,
+    // A handler that panics ends its own task only; then the key is free again.
+    let answered = tokio::spawn(answer).await;
+    let response = match answered {
+        Ok(response) if keeps(&response) => response,
+        other => {
+            forget(state, ticket).await;
+            return other.map_err(|_| Problem::internal());
+        }
     };
-    let response = answer.await;
-    if !keeps(response.status()) {
-        return Ok(response);
-    }
     let (parts, body) = response.into_parts();
     // Answers on these routes are JSON that is in memory already; the limit is not reached.
-    let Ok(body) = to_bytes(body, 16 * ANSWER).await else {
+    let Ok(body) = to_bytes(body, 64 * ANSWER).await else {
+        forget(state, ticket).await;
         return Err(Problem::internal());
     };
-    if body.len() <= ANSWER {
-        let answer = Answer {
-            status: parts.status,
-            headers: parts.headers.clone(),
-            body: body.clone(),
-            problem: parts.extensions.get().cloned(),
-        };
-        running.idempotency.finish(&running.slot, answer);
-        running.answered = true;
+    let kept = Kept {
+        status: parts.status.as_u16(),
+        headers: parts
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .collect(),
+        body: (body.len() <= ANSWER).then(|| STANDARD.encode(&body)),
+        problem: parts.extensions.get().cloned(),
+    };
+    let text = serde_json::to_string(&kept).map_err(|_| Problem::internal())?;
+    if let Err(error) = state.engine().once_answered(ticket, text).await {
+        tracing::warn!(
+            code = error.code(),
+            "the answer of a request with an Idempotency-Key was not kept"
+        );
     }
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-fn keeps(status: StatusCode) -> bool {
+async fn forget(state: &ServerState, ticket: Ticket) {
+    if let Err(error) = state.engine().once_forget(ticket).await {
+        tracing::warn!(
+            code = error.code(),
+            "an Idempotency-Key stays used although its request was not done"
+        );
+    }
+}
+
+fn keeps(response: &Response) -> bool {
     let again = [
         StatusCode::TOO_MANY_REQUESTS,
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
     ];
-    !status.is_server_error() && !again.contains(&status)
+    let done = response
+        .extensions()
+        .get::<Problem>()
+        .is_some_and(|problem| problem.code() == "done_with_unexpected_output");
+    let status = response.status();
+    done || (!status.is_server_error() && !again.contains(&status))
 }
 
-fn replay(answer: Answer) -> Response {
-    let mut response = (answer.status, answer.headers, answer.body).into_response();
+fn replay(kept: &str) -> Result<Response, Problem> {
+    let kept: Kept = serde_json::from_str(kept).map_err(|_| Problem::internal())?;
+    let mut response = match (kept.problem, kept.body) {
+        (Some(problem), _) => problem.into_response(),
+        (None, Some(body)) => {
+            let body = STANDARD.decode(body).map_err(|_| Problem::internal())?;
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() =
+                StatusCode::from_u16(kept.status).map_err(|_| Problem::internal())?;
+            for (name, value) in kept.headers {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::try_from(name), HeaderValue::try_from(value))
+                {
+                    response.headers_mut().append(name, value);
+                }
+            }
+            response
+        }
+        (None, None) => {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "idempotency_answer_too_large",
+                "this was done, but its answer was too large to be kept; ask for what it made",
+            ));
+        }
+    };
     response
         .headers_mut()
         .insert(REPLAYED, HeaderValue::from_static("true"));
-    if let Some(problem) = answer.problem {
-        response.extensions_mut().insert(problem);
-    }
-    response
+    Ok(response)
 }
 
 fn valid(key: &HeaderValue) -> Result<String, Problem> {
@@ -266,105 +201,4 @@ fn valid(key: &HeaderValue) -> Result<String, Problem> {
         ));
     }
     Ok(text.to_owned())
-}
-
-fn fingerprint(path: &str, body: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(path.as_bytes());
-    hash.update([0]);
-    hash.update(body);
-    hash.finalize().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(size: usize) -> Answer {
-        Answer {
-            status: StatusCode::CREATED,
-            headers: HeaderMap::new(),
-            body: Bytes::from(vec![0; size]),
-            problem: None,
-        }
-    }
-
-    fn slot(name: &str) -> Arc<str> {
-        name.into()
-    }
-
-    #[test]
-    fn a_repetition_waits_for_the_first_and_then_gets_its_answer() {
-        let (memory, now) = (Idempotency::default(), Instant::now());
-        let one = fingerprint("/v1/sessions", b"{}");
-        assert!(matches!(memory.begin(&slot("a"), one, now), Decision::Run));
-        assert!(matches!(
-            memory.begin(&slot("a"), one, now),
-            Decision::Running
-        ));
-        memory.finish(&slot("a"), answer(1));
-        assert!(matches!(
-            memory.begin(&slot("a"), one, now),
-            Decision::Replay(_)
-        ));
-    }
-
-    #[test]
-    fn the_same_key_for_another_body_or_address_is_refused() {
-        let (memory, now) = (Idempotency::default(), Instant::now());
-        let one = fingerprint("/v1/sessions", b"{}");
-        memory.begin(&slot("a"), one, now);
-        for other in [
-            fingerprint("/v1/sessions", b"[]"),
-            fingerprint("/v1/connections", b"{}"),
-        ] {
-            assert!(matches!(
-                memory.begin(&slot("a"), other, now),
-                Decision::Different
-            ));
-        }
-    }
-
-    #[test]
-    fn an_answer_is_kept_for_a_day() {
-        let (memory, now) = (Idempotency::default(), Instant::now());
-        memory.begin(&slot("a"), [0; 32], now);
-        memory.finish(&slot("a"), answer(1));
-        let later = now + LIFETIME + Duration::from_secs(1);
-        assert!(matches!(
-            memory.begin(&slot("a"), [0; 32], later),
-            Decision::Run
-        ));
-    }
-
-    #[test]
-    fn memory_is_bounded_in_number_and_bytes() {
-        let (memory, now) = (Idempotency::default(), Instant::now());
-        for number in 0..ENTRIES + 10 {
-            memory.begin(&slot(&number.to_string()), [0; 32], now);
-        }
-        assert_eq!(memory.kept.lock().unwrap().entries.len(), ENTRIES);
-        for number in 0..100 {
-            let slot = slot(&format!("big-{number}"));
-            memory.begin(&slot, [0; 32], now);
-            memory.finish(&slot, answer(ANSWER));
-        }
-        memory.begin(&slot("last"), [0; 32], now);
-        assert!(memory.kept.lock().unwrap().bytes <= BYTES);
-    }
-
-    #[test]
-    fn a_handler_that_panics_leaves_the_key_free() {
-        let (memory, now) = (Idempotency::default(), Instant::now());
-        memory.begin(&slot("a"), [0; 32], now);
-        drop(Running {
-            idempotency: &memory,
-            slot: slot("a"),
-            answered: false,
-        });
-        assert!(matches!(
-            memory.begin(&slot("a"), [0; 32], now),
-            Decision::Run
-        ));
-    }
 }

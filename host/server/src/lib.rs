@@ -14,6 +14,7 @@
 //! | [`problem`], [`extract`], [`auth`] | errors, readers of bodies and queries, who is asking |
 //! | `v1` | the routes of the API; `openapi` the document about them, `docs` the page to read it |
 //! | `callback`, `ticket` | sign-in at the app: going there, coming back |
+//! | `hooks` | calls that apps make |
 //! | [`pages`] | the Apps page, the connect window, connect.js |
 //! | `health`, `metrics`, [`observe`] | what operators look at |
 //! | [`control`] | the operator's socket in the data folder |
@@ -29,6 +30,7 @@ mod docs;
 pub mod extract;
 pub mod guard;
 mod health;
+mod hooks;
 pub mod idempotency;
 pub mod listen;
 mod logo;
@@ -80,6 +82,7 @@ pub fn router(state: ServerState) -> Router {
     let routes = api
         .merge(pages)
         .merge(callback::router())
+        .merge(hooks::router())
         .merge(docs::router())
         .route("/openapi.json", get(async move || (json, document)))
         .route("/apps/{app}/logo.svg", get(logo::logo))

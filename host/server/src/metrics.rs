@@ -119,6 +119,15 @@ pub(crate) fn keys(keys: &keyport_connect::Inventory) -> String {
     made + &uses
 }
 
+/// Whether the store was older at the start than this host had seen it.
+pub(crate) fn older(older: bool) -> String {
+    format!(
+        "# HELP keyport_vault_older_than_seen 1: an older copy of the store was put back; see `keyport vault status`.\n\
+         # TYPE keyport_vault_older_than_seen gauge\nkeyport_vault_older_than_seen {}\n",
+        u8::from(older)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

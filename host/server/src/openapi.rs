@@ -27,6 +27,8 @@ use crate::problem::{FieldProblem, ProblemView};
         (name = "sessions", description = "A short-lived right for one user's browser to connect or to manage"),
         (name = "connections", description = "One account of one owner at one app"),
         (name = "use", description = "Calling apps through a connection"),
+        (name = "triggers", description = "Being told of what happens at apps"),
+        (name = "webhooks", description = "Where events are sent"),
         (name = "events", description = "What happened"),
     ),
     components(schemas(ProblemView<'static>, FieldProblem)),

@@ -17,13 +17,14 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use keyport_connect::ConnectError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A problem that is on its way to the caller.
 ///
 /// As a response it is complete but for `request_id`, which [`crate::observe`] fills in on the way out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
+    #[serde(with = "as_number")]
     status: StatusCode,
     code: Cow<'static, str>,
     title: Cow<'static, str>,
@@ -32,8 +33,22 @@ pub struct Problem {
     errors: Vec<FieldProblem>,
 }
 
+/// A status as its number, for problems that are kept (see [`crate::idempotency`]).
+mod as_number {
+    use http::StatusCode;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u16(status.as_u16())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<StatusCode, D::Error> {
+        StatusCode::from_u16(u16::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// One thing that is wrong with one field of a form.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldProblem {
     /// Id of the field.
     pub field: String,
@@ -217,7 +232,12 @@ impl From<ConnectError> for Problem {
             tracing::warn!(code, "{error}");
         }
         let mut problem = Problem::new(status, code, error.to_string());
-        if let Some(field) = error.field() {
+        if let ConnectError::Misfits(all) = &error {
+            problem.errors.extend(all.iter().map(|one| FieldProblem {
+                field: one.field.clone(),
+                detail: one.say.clone(),
+            }));
+        } else if let Some(field) = error.field() {
             problem.errors.push(FieldProblem {
                 field: field.to_owned(),
                 detail: error.to_string(),

@@ -44,6 +44,12 @@ const STREAMS: u32 = 128;
 const SWEEP: Duration = Duration::from_secs(15);
 /// How long an event waits at most until it is chained.
 const CHAIN: Duration = Duration::from_secs(5);
+/// How often it is looked at what apps are to be asked.
+const POLL: Duration = Duration::from_secs(2);
+/// How often it is looked at what is to be sent.
+const DELIVER: Duration = Duration::from_secs(1);
+/// Every so many turns the audit trail is looked at for what else is to be sent.
+const FILL: u32 = 3;
 /// After a failed accept (out of descriptors), wait rather than spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -194,6 +200,8 @@ where
 /// Housekeeping until the end.
 async fn sweep(state: ServerState) {
     let chaining = tokio::spawn(chain(state.clone()));
+    let polling = tokio::spawn(poll(state.clone()));
+    let delivering = tokio::spawn(deliver(state.clone()));
     let mut every = tokio::time::interval(SWEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -211,7 +219,47 @@ async fn sweep(state: ServerState) {
             }
         }
     }
-    let _ = chaining.await;
+    for ended in [chaining, polling, delivering] {
+        let _ = ended.await;
+    }
+}
+
+/// Asks apps for what is new until the end.
+async fn poll(state: ServerState) {
+    let mut every = tokio::time::interval(POLL);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = state.stopping() => return,
+            _ = every.tick() => if let Err(error) = state.engine().poll_due().await {
+                tracing::warn!(code = error.code(), "apps were not asked for what is new; it is tried again");
+            },
+        }
+    }
+}
+
+/// Sends events to the platform until the end.
+async fn deliver(state: ServerState) {
+    let mut turn = 0;
+    let mut every = tokio::time::interval(DELIVER);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = state.stopping() => return,
+            _ = every.tick() => {
+                turn = (turn + 1) % FILL;
+                let done = async {
+                    if turn == 0 {
+                        state.engine().fill_outbox().await?;
+                    }
+                    state.engine().deliver_due().await
+                };
+                if let Err(error) = done.await {
+                    tracing::warn!(code = error.code(), "events were not sent; it is tried again");
+                }
+            }
+        }
+    }
 }
 
 /// Chains the audit trail until the end.

@@ -9,7 +9,6 @@ use keyport_connect::Engine;
 use tokio::sync::watch;
 use url::{Host, Url};
 
-use crate::idempotency::Idempotency;
 use crate::metrics::Metrics;
 use crate::ticket::Tickets;
 
@@ -23,7 +22,6 @@ struct Inner {
     engine: Engine,
     public: PublicUrl,
     metrics: Metrics,
-    idempotency: Idempotency,
     tickets: Tickets,
     stop: watch::Sender<bool>,
 }
@@ -35,7 +33,6 @@ impl ServerState {
             engine,
             public: PublicUrl::new(public_url)?,
             metrics: Metrics::default(),
-            idempotency: Idempotency::default(),
             tickets: Tickets::default(),
             stop: watch::Sender::new(false),
         };
@@ -67,10 +64,6 @@ impl ServerState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
-    }
-
-    pub(crate) fn idempotency(&self) -> &Idempotency {
-        &self.inner.idempotency
     }
 
     pub(crate) fn tickets(&self) -> &Tickets {

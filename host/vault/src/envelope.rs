@@ -285,10 +285,9 @@ fn unpad(mut text: Zeroizing<Vec<u8>>) -> Option<SecretBytes> {
     if padding.len() >= BUCKET || padding.iter().any(|byte| *byte != 0) {
         return None;
     }
-    // In its place: what was behind it is wiped with the rest.
+    // In its place: what was before and behind it is wiped with the rest.
     text.truncate(4 + len);
-    text.drain(..4);
-    Some(SecretBytes::from_zeroizing(text))
+    Some(SecretBytes::behind(text, 4))
 }
 
 #[cfg(test)]

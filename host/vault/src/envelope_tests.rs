@@ -32,58 +32,61 @@ fn opened(key: &SealKey, place: Place<'_>, envelope: &[u8]) -> Option<Vec<u8>> {
 
 // The primitives, against their own standards.
 
-#[test]
-fn hkdf_gives_what_rfc_5869_says() {
-    // Appendix A.1, the expand step.
-    let prk = bytes("077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
-    let mut okm = [0; 42];
-    Hkdf::<Sha256>::from_prk(&prk)
-        .unwrap()
-        .expand(&bytes("f0f1f2f3f4f5f6f7f8f9"), &mut okm)
-        .unwrap();
-    let expected = bytes(
-        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
-    );
-    assert_eq!(okm.as_slice(), expected);
+/// The words of each line of a file of vectors.
+fn vectors(text: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + '_ {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split(' ').map(bytes).collect())
 }
 
 #[test]
-fn aes_gcm_gives_what_nist_says() {
-    // CAVP, gcmEncryptExtIV256.rsp: key, nonce, plaintext, associated data, ciphertext and tag.
-    let vectors = [
-        [
-            "92e11dcdaa866f5ce790fd24501f92509aacf4cb8b1339d50c9c1240935dd08b",
-            "ac93a1a6145299bde902f21a",
-            "2d71bcfa914e4ac045b2aa60955fad24",
-            "1e0889016f67601c8ebea4943bc23ad6",
-            "8995ae2e6df3dbf96fac7b7137bae67feca5aa77d51d4a0a14d9c51e1da474ab",
-        ],
-        [
-            "7da3bccaffb3464178ca7c722379836db50ce0bfb47640b9572163865332e486",
-            "c04fd2e701c3dc62b68738b3",
-            "fd671cab1ee21f0df6bb610bf94f0e69",
-            "fec0311013202e4ffdc4204926ae0ddf",
-            "6be61b17b7f7d494a7cdf270562f37ba5e702a38323fe1160b780d17adad3e96",
-        ],
-    ];
-    for [key, nonce, plaintext, aad, ciphertext] in vectors {
-        let (key, nonce) = (bytes(key), bytes(nonce));
+fn line_21_hkdf_gives_what_rfc_5869_says() {
+    let text = include_str!("../tests/vectors/rfc5869-sha256.txt");
+    for words in vectors(text) {
+        let [prk, info, expected] = words.as_slice() else {
+            panic!("three words a line");
+        };
+        let mut okm = vec![0; expected.len()];
+        Hkdf::<Sha256>::from_prk(prk)
+            .unwrap()
+            .expand(info, &mut okm)
+            .unwrap();
+        assert_eq!(okm, *expected);
+    }
+    assert_eq!(vectors(text).count(), 3);
+}
+
+#[test]
+fn line_21_aes_gcm_gives_what_nist_says() {
+    let text = include_str!("../tests/vectors/gcmEncryptExtIV256.txt");
+    for words in vectors(text) {
+        let [key, nonce, plaintext, aad, ciphertext, tag] = words.as_slice() else {
+            panic!("six words a line");
+        };
         let cipher = Aes256Gcm::new(<&Key<Aes256Gcm>>::try_from(key.as_slice()).unwrap());
         let nonce = <&Nonce<aes_gcm::aead::consts::U12>>::try_from(nonce.as_slice()).unwrap();
-        let (plaintext, aad) = (bytes(plaintext), bytes(aad));
-        let payload = Payload {
-            msg: &plaintext,
-            aad: &aad,
-        };
-        assert_eq!(cipher.encrypt(nonce, payload).unwrap(), bytes(ciphertext));
+        let mut sealed = [ciphertext.as_slice(), tag].concat();
+        let encrypted = cipher.encrypt(
+            nonce,
+            Payload {
+                msg: plaintext,
+                aad,
+            },
+        );
+        assert_eq!(encrypted.unwrap(), sealed);
+        let decrypt = |msg: &[u8]| cipher.decrypt(nonce, Payload { msg, aad });
+        assert_eq!(decrypt(&sealed).unwrap(), *plaintext);
+        let last = sealed.len() - 1;
+        sealed[last] ^= 1;
+        assert!(decrypt(&sealed).is_err());
     }
+    assert!(vectors(text).count() > 90);
 }
 
 // The format. These were made by another implementation (Python's hmac and cryptography) and stay here for ever: what was
 // sealed by any version of Keyport opens in every later one.
 
 #[test]
-fn golden_envelopes_are_made_and_open() {
+fn line_21_golden_envelopes_are_made_and_open() {
     let salt: [u8; 32] = std::array::from_fn(|at| 0x40 + u8::try_from(at).unwrap());
     let mut backwards = salt;
     backwards.reverse();
@@ -143,7 +146,7 @@ fn golden_envelopes_are_made_and_open() {
 // The attacks.
 
 #[test]
-fn no_changed_bit_no_cut_and_no_longer_envelope_opens() {
+fn line_17_no_changed_bit_no_cut_and_no_longer_envelope_opens() {
     let key = key(1, 0);
     let envelope = seal(&key, HERE, &SecretBytes::new(*b"token")).unwrap();
     assert_eq!(
@@ -176,7 +179,7 @@ fn no_changed_bit_no_cut_and_no_longer_envelope_opens() {
 }
 
 #[test]
-fn a_sealed_value_opens_only_where_it_belongs() {
+fn line_18_a_sealed_value_opens_only_where_it_belongs() {
     let sealing = key(1, 0);
     let envelope = seal(&sealing, HERE, &SecretBytes::new(*b"token")).unwrap();
     let elsewhere = [
@@ -218,17 +221,131 @@ fn a_sealed_value_opens_only_where_it_belongs() {
 }
 
 #[test]
-fn a_wrong_commitment_is_refused_even_when_the_rest_is_right() {
+fn line_22_a_wrong_commitment_is_refused_before_anything_is_decrypted() {
     let key = key(1, 0);
     let envelope = seal(&key, HERE, &SecretBytes::new(*b"token")).unwrap();
-    let mut changed = envelope.clone();
-    changed[HEADER + SALT] ^= 0x80;
-    // The commitment is not part of the associated data: only the comparison can notice.
-    assert_eq!(
-        envelope[HEADER + SALT + 32..],
-        changed[HEADER + SALT + 32..]
+    for bit in 0..256 {
+        let mut changed = envelope.clone();
+        changed[HEADER + SALT + bit / 8] ^= 1 << (bit % 8);
+        // The commitment is not part of the associated data: only the comparison can notice.
+        assert!(opened(&key, HERE, &changed).is_none());
+        assert_eq!(
+            envelope[HEADER + SALT + 32..],
+            changed[HEADER + SALT + 32..]
+        );
+    }
+    // And it comes before the cipher: in the one function that opens, nothing is decrypted above the comparison.
+    let source = include_str!("envelope.rs");
+    let opening = &source[source.find("fn open(").unwrap()..];
+    let (compares, decrypts) = (
+        opening.find("ct_eq(").unwrap(),
+        opening.find("decrypt_in_place").unwrap(),
     );
-    assert!(opened(&key, HERE, &changed).is_none());
+    assert!(compares < decrypts);
+    assert_eq!(source.matches("decrypt_in_place").count(), 1);
+}
+
+#[test]
+fn line_23_nothing_but_suite_1_opens_and_no_other_cipher_is_linked_in() {
+    let key = key(1, 0);
+    let envelope = seal(&key, HERE, &SecretBytes::new(*b"token")).unwrap();
+    assert_eq!(envelope[..4], *b"KP\x01\x01");
+    for suite in (0..=255).filter(|suite| *suite != SUITE) {
+        let mut changed = envelope.clone();
+        changed[3] = suite;
+        assert!(peek(&changed).is_err());
+        assert!(opened(&key, HERE, &changed).is_none());
+    }
+    let manifest = include_str!("../Cargo.toml");
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    let names: Vec<&str> = dependencies
+        .lines()
+        .filter_map(|line| line.split(['.', ' ']).next())
+        .collect();
+    for banned in [
+        "md-5",
+        "md5",
+        "sha1",
+        "des",
+        "rc4",
+        "cbc",
+        "ctr",
+        "ecb",
+        "aes",
+        "blowfish",
+        "openssl",
+        "ring",
+        "chacha20",
+        "chacha20poly1305",
+        "cipher",
+    ] {
+        assert!(!names.contains(&banned), "{banned}");
+    }
+    assert!(names.contains(&"aes-gcm") && names.contains(&"hkdf") && names.contains(&"sha2"));
+}
+
+#[test]
+fn line_24_keys_salts_and_ids_are_drawn_from_the_system_and_are_long_enough() {
+    // Two of each: 256 bits, none like the other, and none with a part that stays the same.
+    let keys: Vec<Key32> = (0..64).map(|_| Key32::random().unwrap()).collect();
+    for at in 0..32 {
+        let first = keys[0].expose()[at];
+        assert!(
+            keys.iter().any(|key| key.expose()[at] != first),
+            "byte {at}"
+        );
+    }
+    assert_eq!((SALT, std::mem::size_of_val(keys[0].expose())), (32, 32));
+    // There is no other source in this crate, and no UUID that could pass for a secret.
+    let manifest = include_str!("../Cargo.toml");
+    for other in ["uuid", "fastrand", "oorandom", "\nrand"] {
+        assert!(!manifest.contains(other), "{other}");
+    }
+    assert!(manifest.contains("getrandom.workspace"));
+}
+
+#[test]
+fn line_25_whatever_is_wrong_the_error_is_one_and_comparisons_take_no_shortcut() {
+    let key = key(1, 0);
+    let envelope = seal(&key, HERE, &SecretBytes::new(*b"token")).unwrap();
+    let mut errors = std::collections::BTreeSet::new();
+    let mut told = |place: Place<'_>, envelope: &[u8]| {
+        let error = open(&key, place, envelope).err().expect("it does not open");
+        errors.insert(format!("{error} {error:?}"));
+    };
+    for byte in 0..envelope.len() {
+        let mut changed = envelope.clone();
+        changed[byte] ^= 0x10;
+        told(HERE, &changed);
+        told(HERE, &envelope[..byte]);
+    }
+    told(
+        Place {
+            owner: "u2",
+            ..HERE
+        },
+        &envelope,
+    );
+    told(
+        Place {
+            generation: 8,
+            ..HERE
+        },
+        &envelope,
+    );
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    // The commitment, the MACs of rows and the keyring: each is compared by a function that looks at every byte.
+    for (source, compared) in [
+        (include_str!("envelope.rs"), "ct_eq("),
+        (include_str!("row.rs"), "verify_truncated_left("),
+        (include_str!("owner_keys.rs"), "verify_truncated_left("),
+        (include_str!("keyring/mod.rs"), "verify_truncated_left("),
+        (include_str!("keyring/mod.rs"), "ct_eq("),
+        (include_str!("backup/read.rs"), "verify_slice("),
+    ] {
+        assert!(source.contains(compared), "{compared}");
+    }
 }
 
 #[test]
@@ -259,13 +376,21 @@ fn a_secret_may_be_as_long_as_stated_and_no_longer() {
 }
 
 #[test]
-fn no_salt_comes_twice() {
+fn line_20_no_key_and_nonce_come_twice() {
     let key = key(1, 0);
-    let mut seen = std::collections::HashSet::new();
-    for _ in 0..2_000 {
+    let full = std::env::var("KEYPORT_PROOF").is_ok_and(|proof| proof == "full");
+    let count = if full { 1_000_000 } else { 5_000 };
+    let mut seen = std::collections::HashSet::with_capacity(count);
+    for _ in 0..count {
         let envelope = seal(&key, HERE, &SecretBytes::new(*b"")).unwrap();
-        assert!(seen.insert(envelope[HEADER..HEADER + SALT].to_vec()));
+        let salt: [u8; SALT] = envelope[HEADER..HEADER + SALT].try_into().unwrap();
+        let derived = derive(&key, &salt, HERE.owner).unwrap();
+        let mut pair = [0; 44];
+        pair[..32].copy_from_slice(&derived.key[..]);
+        pair[32..].copy_from_slice(&derived.nonce[..]);
+        assert!(seen.insert(pair));
     }
+    const { assert!(crate::vault::KEY_USES_MAX < 1 << 32) };
 }
 
 #[test]

@@ -12,17 +12,21 @@
 //! | `keyring`, `owner_keys` | the keys between root key and records |
 //! | `row` | a record as it lies in the store |
 //! | `vault` | reading, listing, writing |
+//! | `harden` | no core dumps |
 //! | `backup` | taking backups, reading and restoring them |
 //! | `store` | the trait, and the stores: in memory, on sled, on PostgreSQL |
 
 pub mod backup;
 mod envelope;
 mod error;
+mod harden;
 mod ids;
 mod keyring;
 mod keys;
 #[doc(hidden)]
 pub mod measure;
+#[cfg(test)]
+mod memory_tests;
 mod owner_keys;
 mod root_key;
 mod row;
@@ -32,6 +36,7 @@ mod vault;
 
 pub use envelope::SECRET_MAX;
 pub use error::VaultError;
+pub use harden::harden;
 pub use ids::{ID_MAX, Kind, NameError, OWNER_MAX, Owner, RecordId, Rev};
 pub use root_key::{RootKey, RootKeyError};
 pub use row::CLEAR_MAX;

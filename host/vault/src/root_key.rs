@@ -199,6 +199,11 @@ impl RootKey {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
     /// The key in base64, for handing it to a host by its own socket.
     #[must_use]
     pub fn encoded(&self) -> Zeroizing<String> {
@@ -240,12 +245,24 @@ impl RootKey {
 
     /// The key that seals the keyring and the check value. The root key itself encrypts nothing.
     pub(crate) fn sealing_key(&self) -> Option<Key32> {
+        self.expanded(b"keyport/root/seal/v1")
+            .map(|mut okm| Key32::take(&mut okm))
+    }
+
+    /// The key by which a host tells the compiled code that it kept from what somebody else put there. It opens nothing of
+    /// the vault, and says nothing of the keys that do.
+    #[must_use]
+    pub fn code_key(&self) -> Option<Zeroizing<[u8; 32]>> {
+        self.expanded(b"keyport/root/compiled-code/v1")
+    }
+
+    fn expanded(&self, purpose: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
         let mut okm = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::from_prk(self.0.expose())
             .ok()?
-            .expand(b"keyport/root/seal/v1", &mut *okm)
+            .expand(purpose, &mut *okm)
             .ok()?;
-        Some(Key32::take(&mut okm))
+        Some(okm)
     }
 }
 

@@ -93,3 +93,14 @@ fn a_command_gives_the_key_and_its_failures_are_told() {
     assert!(refused(RootKey::from_command(&["/nonexistent/tool"])).contains("cannot be started"));
     assert!(refused(RootKey::from_command::<&str>(&[])).contains("empty"));
 }
+
+#[test]
+fn the_key_for_compiled_code_follows_from_the_root_key_and_is_none_of_the_vaults() {
+    let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
+    let again = RootKey::from_base64(&key.encoded()).unwrap();
+    let code = key.code_key().unwrap();
+    assert_eq!(code, again.code_key().unwrap());
+    assert_ne!(code, other.code_key().unwrap());
+    assert_ne!(&*code, key.for_tests());
+    assert_ne!(&*code, key.sealing_key().unwrap().expose());
+}

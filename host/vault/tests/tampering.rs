@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "common/stores.rs"]
+mod stores;
 
 use std::sync::Arc;
 
@@ -60,6 +62,69 @@ async fn the_right_key_opens_what_was_stored_and_a_wrong_one_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn line_30_on_every_store_a_wrong_key_or_a_missing_keyring_ends_with_a_sentence_and_nothing_is_written()
+ {
+    for backend in stores::backends().await {
+        let vault = backend.vault().await;
+        let id = id("u1", "con_1");
+        vault
+            .commit(vec![put(&id, Expect::Any, b"token")])
+            .await
+            .unwrap();
+        drop(vault);
+        let before = backend.rows().await;
+        let wrong = Vault::open(Arc::clone(&backend.store), RootKey::generate().unwrap()).await;
+        let error = wrong.err().unwrap();
+        assert_eq!(error, VaultError::WrongRootKey, "{}", backend.name);
+        assert!(error.to_string().contains("nothing was changed"));
+        assert_eq!(backend.rows().await, before, "{}", backend.name);
+        // Without its keyring no new one is made, with whatever key.
+        backend.raw(vec![Op::Del(Key::from("s/keyring"))]).await;
+        let before = backend.rows().await;
+        for root in [root(), RootKey::generate().unwrap()] {
+            let refused = Vault::open(Arc::clone(&backend.store), root).await;
+            assert_eq!(refused.err(), Some(VaultError::NoKeyring));
+        }
+        assert_eq!(backend.rows().await, before, "{}", backend.name);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_index_row_hides_no_record_and_is_mended_by_the_next_write() {
+    for backend in stores::backends().await {
+        let vault = backend.vault().await;
+        let (mine, theirs) = (id("u1", "con_1"), id("u2", "con_2"));
+        for id in [&mine, &theirs] {
+            vault
+                .commit(vec![put(id, Expect::Any, b"token")])
+                .await
+                .unwrap();
+        }
+        let index = Key::from("i/connection/con_1");
+        for spoilt in [&b"\xff\xfe"[..], b"", b"u2", b"somebody"] {
+            backend
+                .raw(vec![Op::Put(index.clone(), Bytes::copy_from_slice(spoilt))])
+                .await;
+            let found = vault.find(CONNECTION, "con_1").await.unwrap();
+            assert_eq!(found.as_ref(), Some(&mine), "{} {spoilt:?}", backend.name);
+            assert_eq!(secret_of(&vault, &mine).await, b"token");
+            // It leads nobody to another's record.
+            let other = vault.find(CONNECTION, "con_2").await.unwrap();
+            assert_eq!(other.as_ref(), Some(&theirs));
+            let report = vault.verify(None, None).await.unwrap();
+            assert!(report.damaged > 0);
+            vault
+                .commit(vec![put(&mine, Expect::Exists, b"token")])
+                .await
+                .unwrap();
+            let report = vault.verify(None, None).await.unwrap();
+            assert_eq!(report.damaged, 0, "{:?}", report.findings);
+        }
+        assert_eq!(vault.find(CONNECTION, "con_3").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn no_keyring_is_made_over_existing_data() {
     let (vault, store) = vault().await;
     vault
@@ -105,7 +170,7 @@ async fn a_damaged_keyring_is_told_from_a_wrong_key() {
 }
 
 #[tokio::test]
-async fn rows_that_are_moved_do_not_open() {
+async fn line_18_rows_that_are_moved_do_not_open() {
     let (vault, store) = vault().await;
     let config = RecordId::new(CONFIGURATION, owner("u1"), "con_1");
     for id in [
@@ -165,7 +230,7 @@ async fn an_owners_key_put_under_another_owner_opens_nothing() {
 }
 
 #[tokio::test]
-async fn an_older_secret_put_back_beside_a_newer_row_does_not_open() {
+async fn line_19_an_older_secret_put_back_beside_a_newer_row_does_not_open() {
     let (vault, store) = vault().await;
     let id = id("u1", "con_1");
     let at = Key::from("r/connection/u1/con_1");

@@ -8,13 +8,16 @@
     reason = "tests may be blunt"
 )]
 
+#[path = "common/bent.rs"]
+mod bent;
 mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bent::Bent;
 use bytes::Bytes;
-use common::{CONFIGURATION, CONNECTION, LostReplies, id, opened, owner, put, secret_of};
+use common::{CONFIGURATION, CONNECTION, id, opened, owner, put, secret_of};
 use keyport_vault::store::Key;
 use keyport_vault::{
     Expect, LeaseTry, MemoryStore, RecordId, Rev, RootKey, Secret, SecretBytes, SecretWrite, Store,
@@ -282,7 +285,7 @@ async fn two_hosts_that_start_at_once_agree_on_one_keyring() {
 async fn a_lost_reply_is_settled_and_never_written_twice() {
     let store = MemoryStore::new();
     Vault::open(Arc::new(store.clone()), root()).await.unwrap();
-    let flaky = Arc::new(LostReplies::over(store.clone()));
+    let flaky = Arc::new(Bent::over(Arc::new(store.clone())));
     let vault = Vault::open(Arc::clone(&flaky) as Arc<dyn Store>, root())
         .await
         .unwrap();

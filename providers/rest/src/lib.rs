@@ -9,8 +9,8 @@
 mod scope;
 
 use keyport_manifest::{
-    Action, Failure as Verdict, GuestView, Means, NextStep, Pagination, PlainRequest,
-    PlainResponse, Progress, RenderError, TestCall, Trigger,
+    Action, ActionRun, Failure as Verdict, GuestView, Means, PlainRequest, PlainResponse, PollRun,
+    RenderError, TestCall, Trigger,
 };
 use keyport_sdk::{Account, Failure, Host, Page, Provider, Request, Value};
 
@@ -66,12 +66,11 @@ impl Provider for Rest {
             .collect();
         let mut scope = scope(host, &templates);
         scope.set("input", input);
-        let request = request.build(&scope).map_err(|e| unrenderable(&e))?;
-        match &declared.pagination {
-            Some(pages) => all_pages(host, declared, pages, &request),
-            None => {
-                let answer = send(host, request)?;
-                keyport_manifest::action_result(declared, &answer).map_err(verdict)
+        let mut run = ActionRun::new(declared, &scope).map_err(|e| unbuilt(e, "action", action))?;
+        loop {
+            let answer = send(host, run.request().clone())?;
+            if let Some(output) = run.read(&answer).map_err(verdict)? {
+                return Ok(output);
             }
         }
     }
@@ -101,9 +100,13 @@ impl Provider for Rest {
         scope
             .set("input", input)
             .set("cursor", cursor.clone().unwrap_or(Value::Null));
-        let answer = send(host, request.build(&scope).map_err(|e| unrenderable(&e))?)?;
-        let page = keyport_manifest::poll_page(declared, &scope, cursor.as_ref(), &answer)
-            .map_err(verdict)?;
+        let mut run = PollRun::new(declared, &scope, cursor.as_ref())
+            .map_err(|e| unbuilt(e, "trigger", trigger))?;
+        while run
+            .read(send(host, run.request().clone())?)
+            .map_err(verdict)?
+        {}
+        let page = run.finish().map_err(verdict)?;
         Ok(Page {
             events: page.events,
             cursor: page.cursor,
@@ -123,44 +126,6 @@ fn test_scope(host: &dyn Host, call: &TestCall) -> keyport_manifest::Scope {
     templates.extend([&call.account.id, &call.account.label]);
     templates.extend(call.account.extra.values());
     scope(host, &templates)
-}
-
-/// Reads page after page, as far as the manifest lets it, and joins them.
-fn all_pages(
-    host: &dyn Host,
-    action: &Action,
-    pagination: &Pagination,
-    request: &PlainRequest,
-) -> Result<Value, Failure> {
-    let decode = action
-        .request
-        .as_ref()
-        .map(|request| request.decode)
-        .unwrap_or_default();
-    let mut request = keyport_manifest::first_page(pagination, request);
-    let mut progress = Progress::default();
-    let mut items = Vec::new();
-    loop {
-        let answer = send(host, request.clone())?;
-        if let Value::Array(page) =
-            keyport_manifest::action_result(action, &answer).map_err(verdict)?
-        {
-            items.extend(page);
-        }
-        progress.pages += 1;
-        progress.items = items.len();
-        let body = answer.decoded(decode);
-        match keyport_manifest::next_page(pagination, &request, &answer, &body, progress) {
-            NextStep::Read(next) => request = next,
-            NextStep::Done | NextStep::Limit => return Ok(Value::Array(items)),
-            NextStep::Lost => {
-                return Err(Failure::other(
-                    "the app says where its next page is in a way that cannot be followed",
-                )
-                .code("pages"));
-            }
-        }
-    }
 }
 
 fn send(host: &dyn Host, request: PlainRequest) -> Result<PlainResponse, Failure> {
@@ -206,6 +171,11 @@ fn unrenderable(error: &RenderError) -> Failure {
     } else {
         Failure::other(format!("the request cannot be made: {error}")).code("request")
     }
+}
+
+/// There is no request to send, or it could not be written.
+fn unbuilt(error: Option<RenderError>, what: &str, name: &str) -> Failure {
+    error.map_or_else(|| needs_code(what, name), |error| unrenderable(&error))
 }
 
 fn undeclared(what: &str, name: &str) -> Failure {

@@ -118,3 +118,11 @@ fn a_promise_of_more_without_a_message_is_logged_and_not_followed() {
     assert!(!page.more, "it would be asked for again without end");
     assert_eq!(host.lines().len(), 1, "{:?}", host.lines());
 }
+
+/// The app's own fixtures; `keyport test` plays the same to the component, in the sandbox.
+#[test]
+fn what_the_fixtures_record_is_what_the_code_does() {
+    let fixtures = include_str!("../../../manifests/sandbox-signed/fixtures/all.yaml");
+    let recorded = keyport_sdk::recorded::Recorded::read(fixtures).unwrap();
+    assert_eq!(recorded.play::<SandboxSigned>(), Ok(5));
+}

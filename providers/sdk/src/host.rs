@@ -116,6 +116,19 @@ impl dyn Host + '_ {
 /// The host as a component has it.
 pub(crate) struct Imports;
 
+/// Whether the component is built with the interface of placeholders. (`cfg!`, so that both are compiled always and the linker drops
+/// the import that nothing calls.)
+const SECRETS: bool = cfg!(feature = "secrets");
+
+/// What is said where it is not.
+fn no_secrets() -> Refusal {
+    Refusal {
+        code: "no_secrets".to_owned(),
+        say: "the manifest declares no handles and no recipes".to_owned(),
+        transient: false,
+    }
+}
+
 mod imports {
     pub(super) use crate::bindings::connection::keyport::provider::{
         context, http, log, secrets, types,
@@ -167,11 +180,19 @@ impl Host for Imports {
     }
 
     fn handle(&self, name: &str) -> Result<String, Refusal> {
-        imports::secrets::handle(name).map_err(refusal)
+        if SECRETS {
+            imports::secrets::handle(name).map_err(refusal)
+        } else {
+            Err(no_secrets())
+        }
     }
 
     fn derive(&self, recipe: &str, args: &[(&str, &str)]) -> Result<String, Refusal> {
-        imports::secrets::derive(recipe, &pairs(args)).map_err(refusal)
+        if SECRETS {
+            imports::secrets::derive(recipe, &pairs(args)).map_err(refusal)
+        } else {
+            Err(no_secrets())
+        }
     }
 
     fn verify(
@@ -181,7 +202,11 @@ impl Host for Imports {
         message: &[u8],
         given: &str,
     ) -> Result<bool, Refusal> {
-        imports::secrets::verify(recipe, &pairs(args), message, given).map_err(refusal)
+        if SECRETS {
+            imports::secrets::verify(recipe, &pairs(args), message, given).map_err(refusal)
+        } else {
+            Err(no_secrets())
+        }
     }
 
     fn log(&self, level: Level, text: &str, data: &Value) {

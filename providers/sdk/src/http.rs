@@ -70,6 +70,18 @@ impl Request {
     }
 }
 
+/// A text as one segment of a path: `!room:server` becomes `%21room%3Aserver`. What people type never leads to another path.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(text, &mut out);
+    // Dots alone would mean another folder, escaped or not (https://url.spec.whatwg.org/#double-dot-path-segment).
+    match text {
+        "." | ".." => String::new(),
+        _ => out,
+    }
+}
+
 /// Everything but the unreserved characters of RFC 3986 is escaped.
 fn escape(text: &str, out: &mut String) {
     const HEX: [char; 16] = [
@@ -180,6 +192,16 @@ mod tests {
             .query("q", "a&b=c d/é")
             .query("n", "1");
         assert_eq!(request.url, "/notes?q=a%26b%3Dc%20d%2F%C3%A9&n=1");
+    }
+
+    #[test]
+    fn what_people_type_stays_one_segment() {
+        assert_eq!(segment("!room:server"), "%21room%3Aserver");
+        assert_eq!(segment("a/../b?c#d%2F"), "a%2F..%2Fb%3Fc%23d%252F");
+        assert_eq!(
+            (segment(".."), segment("...")),
+            (String::new(), "...".to_owned())
+        );
     }
 
     #[test]

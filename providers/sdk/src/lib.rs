@@ -32,6 +32,7 @@
 //! | `failure` | what went wrong, and what follows from it |
 //! | `adapter` | between the trait and the generated bindings |
 //! | `testing` | a scripted host for native tests |
+//! | `recorded` | the app's fixtures, played to a provider natively |
 
 mod adapter;
 #[doc(hidden)]
@@ -41,13 +42,15 @@ mod host;
 mod http;
 mod provider;
 #[cfg(not(target_family = "wasm"))]
+pub mod recorded;
+#[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
 #[doc(hidden)]
 pub use adapter::Adapter;
 pub use failure::{Failure, Means};
 pub use host::{Host, Level, Refusal};
-pub use http::{Request, Response};
+pub use http::{Request, Response, segment};
 pub use provider::{Account, Page, Provider};
 pub use serde_json::{Value, json};
 

@@ -34,6 +34,12 @@ export default async function scenario({ page, context, wanted, shoot }) {
   await expectText(page.locator(id("result")), /"events"/, "the event ran once");
   await shoot("event-ran");
 
+  // Watched, it is subscribed; what it finds is shown until somebody stops it.
+  await page.locator(id("watch")).click();
+  await expectText(page.locator("#status"), /^Watching/, "the event is subscribed");
+  await page.locator(id("watch")).click();
+  await expectText(page.locator("#status"), /No longer/, "the subscription has ended");
+
   // A second step takes the same account, without signing in again.
   const action = page.locator(`${id("step")} option[value^="action:list"]`).first();
   await page.locator(id("step")).selectOption(await action.getAttribute("value"));

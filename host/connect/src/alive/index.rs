@@ -35,11 +35,15 @@ impl Engine {
                 let token = sealed.token.as_ref().and_then(|token| token.expires_at);
                 clear.expires_at = token.or(session);
                 clear.token_at = sealed.token.as_ref().map(|token| token.obtained_at);
+                clear.idle_until = sealed.token.as_ref().and_then(|token| token.idle_until);
+                clear.ends_at = sealed.token.as_ref().and_then(|token| token.ends_at);
                 clear.renews = self.renews_with(clear, sealed);
             }
             Seal::Destroy => {
                 clear.expires_at = None;
                 clear.token_at = None;
+                clear.idle_until = None;
+                clear.ends_at = None;
                 clear.renews = false;
             }
             Seal::Keep => {}

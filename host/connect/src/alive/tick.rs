@@ -37,6 +37,7 @@ impl Engine {
     /// Does what is due for connections. One trouble does not stop the rest.
     pub(crate) async fn tick(&self, report: &mut SweepReport) -> Result<(), ConnectError> {
         self.fill_due_index().await?;
+        self.fill_event_index().await?;
         let begun = Instant::now();
         while begun.elapsed() < BUDGET {
             let rows = self.due_rows(self.now(), PAGE).await?;

@@ -25,7 +25,7 @@ pub(crate) struct Timing {
     endless: bool,
     /// How long a token is taken to live whose answer and manifest do not say.
     assumed: i64,
-    /// After this long a grant is renewed whether or not anybody uses it.
+    /// After this long a grant is renewed whether or not anybody uses it, where nothing says how long it lives so.
     idle: i64,
     /// A connection that was used within this time has its token renewed ahead.
     warm: i64,
@@ -108,7 +108,15 @@ impl Timing {
     /// When its token or grant is to be renewed.
     pub(crate) fn token_due(&self, id: &str, clear: &ConnectionClear) -> Option<i64> {
         let obtained_at = clear.token_at.filter(|_| clear.renews)?;
-        let idle = obtained_at.saturating_add(self.idle);
+        // Half of a grant's idle life leaves time for a provider that is away for weeks; some die within the day.
+        let idle = match clear.idle_until {
+            Some(until) => {
+                let half = until.saturating_sub(obtained_at).max(0) / 2;
+                let put_forward = spread(id, 2, half / TEST_SPREAD);
+                obtained_at.saturating_add(half - put_forward)
+            }
+            None => obtained_at.saturating_add(self.idle),
+        };
         let used = clear.last_used_at.unwrap_or(clear.created_at);
         let ahead = self
             .ends(obtained_at, clear.expires_at)
@@ -173,8 +181,12 @@ impl Engine {
     /// The timing of a connection. An app that is gone is timed by this host's options alone.
     pub(crate) fn timing(&self, clear: &ConnectionClear) -> Timing {
         let entry = self.inner.catalogue.get(&clear.app).ok();
-        let auth = entry.and_then(|entry| entry.manifest.auth.get(&clear.method));
-        let test = entry.map(|entry| entry.manifest.test_for(&clear.method));
+        let auth = entry
+            .as_ref()
+            .and_then(|entry| entry.manifest.auth.get(&clear.method));
+        let test = entry
+            .as_ref()
+            .map(|entry| entry.manifest.test_for(&clear.method));
         Timing::of(&self.inner.options, auth, test)
     }
 }
@@ -253,6 +265,34 @@ mod tests {
             Some(24 * HOUR),
             "pausing keeps the sign-in and tests nothing"
         );
+    }
+
+    #[test]
+    fn an_idle_grant_is_renewed_before_half_of_the_life_that_its_app_gives_it() {
+        // QuickBooks gives it a hundred days, others an hour: once a day would be too often for one and too late for the other.
+        for life in [100 * 24 * HOUR, HOUR] {
+            let idle = ConnectionClear {
+                last_used_at: None,
+                created_at: -48 * HOUR,
+                token_at: Some(1000),
+                idle_until: Some(1000 + life),
+                expires_at: Some(2 * life),
+                ..clear()
+            };
+            let at: std::collections::BTreeSet<i64> = (0..100)
+                .map(|n| timing().token_due(&format!("con_{n}"), &idle).unwrap())
+                .collect();
+            let half = 1000 + life / 2;
+            assert!(at.iter().all(|at| (half - life / 16..=half).contains(at)));
+            assert!(at.len() > 50, "not all at once");
+        }
+        // A clock that was set back, or an answer that makes no sense, does not put it into the past.
+        let odd = ConnectionClear {
+            token_at: Some(1000),
+            idle_until: Some(0),
+            ..clear()
+        };
+        assert_eq!(timing().token_due("con_a", &odd), Some(1000));
     }
 
     #[test]

@@ -8,13 +8,14 @@ use keyport_vault::{Expect, Owner, RecordId, Write};
 use super::keep::{block_id, head_id, write};
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::event_index;
 use crate::ids;
-use crate::record::{Entity as _, Event};
+use crate::record::{self, Entity as _, Event};
 
 /// Blocks removed in one go: housekeeping does other things too.
 const BLOCKS_MAX: u32 = 50;
 /// Events deleted in one commit.
-const DELETES: usize = 100;
+const DELETES: usize = 50;
 
 impl Engine {
     /// Removes events that are older than they are to be kept; how many that were. Events that are not chained yet stay.
@@ -40,11 +41,17 @@ impl Engine {
                 return Ok(removed);
             }
             for some in block.links.chunks(DELETES) {
-                let deletes = some.iter().map(|link| Write::Delete {
-                    id: RecordId::new(Event::KIND, Owner::keyport(), link.id.clone()),
-                    expect: Expect::Any,
-                });
-                self.inner.vault.commit(deletes.collect()).await?;
+                let mut deletes = Vec::with_capacity(2 * some.len());
+                for link in some {
+                    let id = RecordId::new(Event::KIND, Owner::keyport(), link.id.clone());
+                    let event = self.inner.vault.head(&id).await?;
+                    let event = event.and_then(record::read_listed::<Event>);
+                    // Its row in the index of its owner goes with it.
+                    let row = event.and_then(|event| event_index::row(&link.id, &event.clear));
+                    deletes.extend(row.map(|row| record::delete(&row, Expect::Any)));
+                    deletes.push(record::delete(&id, Expect::Any));
+                }
+                self.inner.vault.commit(deletes).await?;
             }
             removed += block.links.len() as u64;
             chain.head.first = block.next();

@@ -246,7 +246,7 @@ impl Engine {
     }
 
     /// The block that has this number.
-    async fn block_with(
+    pub(super) async fn block_with(
         &self,
         number: u64,
         head: &super::chain::ChainHead,

@@ -5,6 +5,7 @@
 //! | `chain.rs` | the numbers and MACs; pure |
 //! | `keep.rs` | chaining what has happened, some seconds after it has |
 //! | `look.rs` | exporting, and proving that nothing was changed, removed, put in or cut off |
+//! | `position.rs` | a whole older store that was put back is told at the start |
 //! | `age.rs` | what is older than it is to be kept goes, from the front |
 //!
 //! An event itself is durable in the commit of what it tells (see [`crate::event`]); it is chained soon after, in batches, by one
@@ -18,5 +19,7 @@ mod age;
 mod chain;
 mod keep;
 mod look;
+mod position;
 
 pub use self::look::{AuditLine, AuditReport};
+pub use self::position::Position;

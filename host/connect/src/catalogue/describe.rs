@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use keyport_manifest::{
-    Action, AuthMethod, Effect, Field, Format, Manifest, Oauth2Grant, Test, Trigger,
+    Action, AuthMethod, Effect, Field, Format, Manifest, Oauth2Grant, Test, Trigger, TriggerKind,
 };
 use url::Url;
 
@@ -29,9 +29,8 @@ impl Engine {
             .flat_map(|q| q.split_whitespace())
             .map(str::to_lowercase)
             .collect();
-        let mut found: Vec<(u32, String, &AppEntry)> = self
-            .inner
-            .catalogue
+        let all = self.inner.catalogue.all();
+        let mut found: Vec<(u32, String, &AppEntry)> = all
             .iter()
             .filter(|app| {
                 query
@@ -86,7 +85,7 @@ impl Engine {
     pub async fn app(&self, app: &str) -> Result<AppView, ConnectError> {
         let app = self.inner.catalogue.get(app)?;
         let manifest = &app.manifest;
-        let usable = self.usable(app).await?;
+        let usable = self.usable(&app).await?;
         // Whoever brings an OAuth client must know the callback address before, so there must be a configuration.
         let owners_client = manifest
             .auth
@@ -94,7 +93,7 @@ impl Engine {
             .filter_map(AuthMethod::oauth2)
             .any(|oauth| oauth.client.owner.is_some());
         let redirect_uri = if owners_client {
-            Some(self.redirect_uri(self.ensure_configuration(app).await?.id()))
+            Some(self.redirect_uri(self.ensure_configuration(&app).await?.id()))
         } else {
             None
         };
@@ -238,12 +237,13 @@ fn method(id: &str, auth: &AuthMethod, usable: &Usable, redirect_uri: Option<&st
             Usable::Yes => None,
             Usable::No(why) => Some(why.clone()),
         },
-        redirects: auth.oauth2().is_some_and(|oauth| {
-            matches!(
-                oauth.grant,
-                Oauth2Grant::AuthorizationCode | Oauth2Grant::Device
-            )
-        }) || is_three_legged(auth),
+        redirects: auth
+            .oauth2()
+            .is_some_and(|oauth| oauth.grant.has_page() || oauth.grant == Oauth2Grant::Device)
+            || is_three_legged(auth),
+        device: auth
+            .oauth2()
+            .is_some_and(|oauth| oauth.grant == Oauth2Grant::Device),
         redirect_uri: redirect_uri.filter(|_| own_client).map(str::to_owned),
     }
 }
@@ -300,6 +300,7 @@ fn action(id: &str, action: &Action) -> ActionView {
         input: action.input.clone(),
         output: action.output.clone(),
         sample: action.sample.clone().unwrap_or_default(),
+        choices: action.choices_from.keys().cloned().collect(),
     }
 }
 
@@ -308,10 +309,17 @@ fn trigger(id: &str, trigger: &Trigger) -> TriggerView {
         id: id.to_owned(),
         title: trigger.title.clone(),
         description: Some(trigger.description.clone()),
-        kind: "polling".to_owned(),
+        kind: match trigger.kind {
+            TriggerKind::Polling => "polling",
+            TriggerKind::Webhook => "webhook",
+            TriggerKind::WebhookManual => "webhook_manual",
+            TriggerKind::WebhookApp => "webhook_app",
+        }
+        .to_owned(),
         input: trigger.input.clone(),
         output: trigger.output.clone(),
         sample: trigger.sample.clone().unwrap_or_default(),
+        choices: trigger.choices_from.keys().cloned().collect(),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The apps this host knows: read once at start, then only looked at.
+//! The apps this host knows: read at start, and one by one again where an author works on them.
 //!
-//! A manifest that does not hold stops the start with all its findings; nothing of it is run in hope. Components are
-//! loaded when the engine is put together, so that nothing is compiled inside a request.
+//! A manifest that does not hold, and a component that does not load, leave their app out, with all that is to be said of
+//! it; nothing of it is run in hope, and no app takes another one down. Components are loaded when the engine is put
+//! together or an app is put in the place of another, so that nothing is compiled inside a request. What is in use when an
+//! app is exchanged goes on with the one that it began with.
 
 mod component;
 mod describe;
@@ -9,8 +11,9 @@ mod describe;
 pub(crate) use describe::{is_three_legged, logo_url};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use futures_util::StreamExt as _;
 use keyport_manifest::{AuthMethod, Manifest, Oauth2, Severity};
 
 use component::Component;
@@ -30,10 +33,62 @@ pub struct AppSource {
     pub component: Arc<[u8]>,
 }
 
-/// The apps, by id.
+/// The apps, by id. Clones are the same catalogue.
 #[derive(Clone, Default)]
 pub struct Catalogue {
-    apps: BTreeMap<String, Arc<AppEntry>>,
+    apps: Arc<RwLock<BTreeMap<String, Arc<AppEntry>>>>,
+    left_out: Arc<RwLock<Vec<LeftOut>>>,
+}
+
+/// An app that this host does not have, although it is there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems.join("\n"))]
+pub struct LeftOut {
+    /// Where it is from.
+    pub origin: String,
+    /// One line each: where, and what to do.
+    pub problems: Vec<String>,
+}
+
+/// An app whose manifest holds, before its component is loaded.
+pub struct ReadApp {
+    origin: String,
+    entry: AppEntry,
+}
+
+impl ReadApp {
+    /// Reads one source; `bases` finds the manifest of an app that this one extends.
+    ///
+    /// # Errors
+    ///
+    /// Every error of the manifest.
+    pub fn read(source: AppSource, bases: &keyport_manifest::Bases<'_>) -> Result<Self, LeftOut> {
+        match keyport_manifest::parse_with(&source.origin, &source.manifest_yaml, bases) {
+            Ok(manifest) => Ok(Self {
+                entry: AppEntry {
+                    guest_views: guest_views(&manifest),
+                    manifest,
+                    logo: source.logo_svg,
+                    component: source.component,
+                    loaded: std::sync::OnceLock::new(),
+                },
+                origin: source.origin,
+            }),
+            Err(findings) => Err(LeftOut {
+                problems: findings
+                    .iter()
+                    .filter(|finding| finding.severity == Severity::Error)
+                    .map(|f| format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message))
+                    .collect(),
+                origin: source.origin,
+            }),
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.entry.id()
+    }
 }
 
 /// One app, ready to be used.
@@ -84,6 +139,18 @@ impl AppEntry {
             .unwrap_or_else(|| "{}".into())
     }
 
+    /// The component as the sandbox has it.
+    pub(crate) fn loaded_app(&self) -> Result<keyport_plugin::LoadedApp, ConnectError> {
+        match self.component()? {
+            Component::Sandboxed(app) => Ok(app.clone()),
+            #[cfg(test)]
+            Component::Native => Err(ConnectError::internal(
+                "not_loaded",
+                "there is no sandbox in these tests",
+            )),
+        }
+    }
+
     pub(crate) fn component(&self) -> Result<&Component, ConnectError> {
         self.loaded.get().ok_or_else(|| {
             ConnectError::internal(
@@ -101,97 +168,174 @@ impl Catalogue {
     ///
     /// The findings of all manifests that do not hold, and apps that are there twice.
     pub fn load(sources: Vec<AppSource>) -> Result<Catalogue, CatalogueError> {
-        let mut apps = BTreeMap::new();
-        let mut problems = Vec::new();
-        let texts: Vec<String> = sources.iter().map(|it| it.manifest_yaml.clone()).collect();
-        let bases = |id: &keyport_manifest::AppId| {
-            keyport_manifest::base_among(id, texts.iter().map(String::as_str))
-        };
-        for source in sources {
-            match keyport_manifest::parse_with(&source.origin, &source.manifest_yaml, &bases) {
-                Ok(manifest) => {
-                    let id = manifest.id.to_string();
-                    let entry = AppEntry {
-                        guest_views: guest_views(&manifest),
-                        manifest,
-                        logo: source.logo_svg,
-                        component: source.component,
-                        loaded: std::sync::OnceLock::new(),
-                    };
-                    if apps.insert(id.clone(), Arc::new(entry)).is_some() {
-                        problems.push(format!(
-                            "{}: there is another app with the id {id}",
-                            source.origin
-                        ));
-                    }
-                }
-                Err(findings) => problems.extend(
-                    findings
-                        .iter()
-                        .filter(|finding| finding.severity == Severity::Error)
-                        .map(|f| {
-                            format!("{}:{}:{}: {}", source.origin, f.line, f.column, f.message)
-                        }),
-                ),
-            }
-        }
+        let catalogue = Self::load_what_holds(sources);
+        let problems: Vec<String> = catalogue
+            .left_out()
+            .into_iter()
+            .flat_map(|one| one.problems)
+            .collect();
         if problems.is_empty() {
-            Ok(Catalogue { apps })
+            Ok(catalogue)
         } else {
             Err(CatalogueError { problems })
         }
     }
 
+    /// Reads every source and keeps those that hold; of two with the same id the first. See [`left_out`](Self::left_out).
+    pub fn load_what_holds(sources: Vec<AppSource>) -> Catalogue {
+        let catalogue = Catalogue::default();
+        let texts: Vec<String> = sources.iter().map(|it| it.manifest_yaml.clone()).collect();
+        let bases = |id: &keyport_manifest::AppId| {
+            keyport_manifest::base_among(id, texts.iter().map(String::as_str))
+        };
+        for source in sources {
+            match ReadApp::read(source, &bases) {
+                Ok(app) if catalogue.get(app.id()).is_ok() => catalogue.leave_out(LeftOut {
+                    problems: vec![format!(
+                        "{}: there is another app with the id {}",
+                        app.origin,
+                        app.id()
+                    )],
+                    origin: app.origin,
+                }),
+                Ok(app) => catalogue.put(Arc::new(app.entry)),
+                Err(left_out) => catalogue.leave_out(left_out),
+            }
+        }
+        catalogue
+    }
+
+    /// The apps that are there and are not in here, each with everything that is to be said of it.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.left_out
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Remembers an app that could not even be read.
+    pub fn leave_out(&self, app: LeftOut) {
+        self.left_out
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(app);
+    }
+
     /// How many apps there are.
     pub fn len(&self) -> usize {
-        self.apps.len()
+        self.all().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.apps.is_empty()
+        self.len() == 0
     }
 
-    pub(crate) fn get(&self, app: &str) -> Result<&Arc<AppEntry>, ConnectError> {
-        self.apps.get(app).ok_or(ConnectError::not_found("app"))
+    /// The ids of all apps.
+    pub fn ids(&self) -> Vec<String> {
+        self.all().iter().map(|app| app.id().to_owned()).collect()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<AppEntry>> {
-        self.apps.values()
+    pub(crate) fn get(&self, app: &str) -> Result<Arc<AppEntry>, ConnectError> {
+        self.apps
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(app)
+            .cloned()
+            .ok_or(ConnectError::not_found("app"))
     }
 
-    /// Loads every component: compiled, linked and instantiated once.
-    pub(crate) async fn load_components(
+    /// The apps as they are now.
+    pub(crate) fn all(&self) -> Vec<Arc<AppEntry>> {
+        self.apps
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    fn put(&self, entry: Arc<AppEntry>) {
+        self.apps
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(entry.id().to_owned(), entry);
+    }
+
+    /// Takes an app out. Its connections stay, and are told that there is no such app.
+    pub fn withdraw(&self, app: &str) -> bool {
+        self.apps
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(app)
+            .is_some()
+    }
+
+    /// Puts an app in the place of the one with its id, or beside the others. Where its component does not load, the one
+    /// that was there stays.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the component.
+    pub async fn replace(
         &self,
+        app: ReadApp,
         plugins: &keyport_plugin::PluginHost,
-    ) -> Result<(), ConnectError> {
-        for entry in self.apps.values() {
-            if entry.loaded.get().is_some() {
-                continue;
-            }
-            let loaded = plugins
-                .load(entry.id(), &entry.component)
-                .await
-                .map_err(|error| {
-                    ConnectError::misconfigured(
-                        "bad_component",
-                        format!("the component of {}: {error}", entry.id()),
-                    )
-                })?;
-            // Two engines over one catalogue: the first one's is as good.
-            let _ = entry.loaded.set(Component::Sandboxed(loaded));
-        }
+    ) -> Result<(), LeftOut> {
+        load(&app.entry, plugins).await.map_err(|why| LeftOut {
+            problems: vec![format!("{}: {why}", app.origin)],
+            origin: app.origin,
+        })?;
+        self.put(Arc::new(app.entry));
         Ok(())
+    }
+
+    /// Loads every component: compiled, linked and instantiated once. An app whose component does not load is left out.
+    /// As many at a time as there are processors: reading and checking compiled code is what a start waits for.
+    pub(crate) async fn load_components(&self, plugins: &keyport_plugin::PluginHost) {
+        let at_a_time = std::thread::available_parallelism().map_or(1, usize::from);
+        let entries = self.all().into_iter();
+        let mut loads = futures_util::stream::iter(entries)
+            .filter(|entry| std::future::ready(entry.loaded.get().is_none()))
+            .map(async |entry| (load(&entry, plugins).await, entry))
+            .buffered(at_a_time);
+        while let Some((loaded, entry)) = loads.next().await {
+            if let Err(why) = loaded {
+                self.withdraw(entry.id());
+                self.leave_out(LeftOut {
+                    origin: entry.id().to_owned(),
+                    problems: vec![why],
+                });
+            }
+        }
     }
 
     /// Puts the manifest's rules, run natively, in the place of every component.
     #[cfg(test)]
     pub(crate) fn native(self) -> Self {
-        for entry in self.apps.values() {
+        for entry in self.all() {
             let _ = entry.loaded.set(Component::Native);
         }
         self
     }
+}
+
+async fn load(entry: &AppEntry, plugins: &keyport_plugin::PluginHost) -> Result<(), String> {
+    let loaded = plugins
+        .load(entry.id(), &entry.component)
+        .await
+        .map_err(|error| format!("the component of {}: {error}", entry.id()))?;
+    let lacks = loaded.exports().lacks(&entry.manifest);
+    if !lacks.is_empty() {
+        return Err(format!(
+            "the component of {}: {}",
+            entry.id(),
+            lacks.join("; ")
+        ));
+    }
+    // Two engines over one catalogue: the first one's is as good.
+    let _ = entry.loaded.set(Component::Sandboxed(loaded));
+    Ok(())
 }
 
 fn guest_views(manifest: &Manifest) -> BTreeMap<String, Arc<str>> {

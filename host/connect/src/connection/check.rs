@@ -1,5 +1,6 @@
 //! The test call: the request that proves that a connection works, run in the sandbox by the app's own component.
 
+use indexmap::IndexMap;
 use keyport_manifest::Test;
 use keyport_vault::Owner;
 
@@ -7,6 +8,7 @@ use crate::catalogue::AppEntry;
 use crate::connection::scopes::insufficient;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::hidden::Hidden;
 use crate::record::{ConfigurationSealed, ConnectionSealed};
 use crate::use_::call::call_error;
 use crate::use_::pass::PassParts;
@@ -19,6 +21,8 @@ pub(crate) struct Checked {
     pub(crate) account: Option<AccountView>,
     /// What else it said.
     pub(crate) extra: serde_json::Value,
+    /// What the component's own code found out, for a connection that is new.
+    pub(crate) captures: IndexMap<String, Hidden>,
 }
 
 /// What is tested.
@@ -51,6 +55,7 @@ impl Engine {
             return Ok(Checked {
                 account: None,
                 extra: serde_json::Value::Null,
+                captures: IndexMap::new(),
             });
         }
         let found = subject
@@ -66,6 +71,7 @@ impl Engine {
                 label: found.label,
             }),
             extra: found.extra,
+            captures: IndexMap::new(),
         })
     }
 

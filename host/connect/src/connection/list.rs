@@ -140,6 +140,7 @@ impl Engine {
             last_used_at: clear.last_used_at.map(clock::rfc3339),
             last_tested_at: clear.last_tested_at.map(clock::rfc3339),
             expires_at: clear.expires_at.map(clock::rfc3339),
+            sign_in_ends_at: clear.ends_at.map(clock::rfc3339),
             etag: stored.rev.to_string(),
         }
     }

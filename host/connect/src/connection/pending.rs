@@ -9,6 +9,7 @@ use keyport_manifest::Means;
 use keyport_vault::{Expect, Owner, Write};
 
 use super::check::{Checked, Subject};
+use super::first;
 use super::scopes::missing_scopes;
 use super::state::works;
 use crate::actor::Actor;
@@ -44,11 +45,12 @@ impl Engine {
         fresh: Fresh,
         flow: Option<&Stored<Flow>>,
     ) -> Result<Stored<Connection>, ConnectError> {
-        let entry = self.inner.catalogue.get(&fresh.app)?.clone();
+        let entry = self.inner.catalogue.get(&fresh.app)?;
         let id = ids::random_id(self.inner.entropy.as_ref(), Connection::PREFIX)?;
         let now = self.now();
         let clear = ConnectionClear {
             kind: entry.method(&fresh.method)?.kind().to_owned(),
+            version: Some(entry.manifest.version.to_string()),
             // Empty until the test call says who it is.
             title: fresh.title.unwrap_or_default(),
             app: fresh.app,
@@ -136,6 +138,11 @@ impl Engine {
             }
             Err(error) => {
                 let stored: Stored<Connection> = self.load(id).await?;
+                // The app may have been withdrawn meanwhile; the grant is let go all the same.
+                let error = match self.inner.catalogue.get(&stored.clear.app) {
+                    Ok(entry) => first::at_first(error, &entry, &stored.clear.method),
+                    Err(_) => error,
+                };
                 let flow = stored.clear.flow.clone().unwrap_or_default();
                 self.let_go(stored, &problem(error.code(), &error.to_string(), &flow))
                     .await?;
@@ -147,7 +154,7 @@ impl Engine {
     async fn check_pending(&self, stored: Stored<Connection>) -> Result<Checked, ConnectError> {
         let stored = self.fresh(stored, None).await?;
         let stored = self.discover(stored).await?;
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let config = self.config_of(&stored).await?;
         let subject = Subject {
             entry: &entry,
@@ -157,13 +164,15 @@ impl Engine {
             account: None,
             config: config.as_ref(),
         };
-        self.check(&subject).await
+        let mut checked = self.check(&subject).await?;
+        checked.captures = Box::pin(self.connected(&subject, checked.account.as_ref())).await?;
+        Ok(checked)
     }
 
     /// The test call passed: on to what counts.
     async fn passed(&self, id: &str, checked: Checked) -> Result<(), ConnectError> {
         let mut pending: Stored<Connection> = self.load(id).await?;
-        let entry = self.inner.catalogue.get(&pending.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&pending.clear.app)?;
         if let Some(old) = &pending.clear.replaces {
             let old: Stored<Connection> = self.load(old).await?;
             if let (Some(before), Some(now)) = (&old.clear.account, &checked.account)
@@ -178,6 +187,7 @@ impl Engine {
         }
         let mut sealed = pending.sealed()?.clone();
         sealed.account_extra = checked.extra;
+        sealed.capture.extend(checked.captures);
         sealed.hosts = self.agreed_hosts(&entry, &pending.clear.method, &sealed)?;
         pending.clear.last_tested_at = Some(self.now());
         pending.clear.reason = None;
@@ -286,6 +296,8 @@ impl Engine {
             }
             Some(old) => {
                 let old: Stored<Connection> = self.load(&old).await?;
+                // What the app says of whose it is may be another thing now.
+                self.reroute_soon(&old).await;
                 clear.title = if old.clear.title.is_empty() {
                     clear.title
                 } else {
@@ -363,6 +375,10 @@ impl Engine {
         }
         // An imported grant is the customer's own and goes on elsewhere.
         if !pending.clear.imported {
+            // One that has passed its test has been told to its component.
+            if pending.clear.account.is_some() {
+                Box::pin(self.disconnecting(&pending)).await;
+            }
             self.revoke(&pending).await;
         }
         let mut writes = Self::drop_connection(&pending.id, Expect::Exists, &pending.clear);

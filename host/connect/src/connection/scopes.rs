@@ -31,6 +31,18 @@ pub(crate) fn missing_scopes(sealed: &ConnectionSealed) -> Vec<String> {
         .collect()
 }
 
+/// Which of these scopes were not granted. Where the app says nothing of it, what was asked for was granted; of a sign-in that asked for
+/// nothing, none.
+pub(crate) fn lacking_scopes(sealed: &ConnectionSealed, wanted: &[String]) -> Vec<String> {
+    let granted = if sealed.scopes.is_empty() {
+        &sealed.asked
+    } else {
+        &sealed.scopes
+    };
+    let has = |scope: &String| granted.iter().any(|granted| same(scope, granted));
+    wanted.iter().filter(|scope| !has(scope)).cloned().collect()
+}
+
 /// Keeps what the clear part says of scopes in step with the sealed part. Whether more is missing now than was.
 pub(crate) fn scopes_changed(clear: &mut ConnectionClear, sealed: &ConnectionSealed) -> bool {
     let now = missing_scopes(sealed);

@@ -8,6 +8,7 @@
 use keyport_manifest::Means;
 use keyport_vault::Expect;
 
+use super::migrate::asks_again;
 use crate::actor::Actor;
 use crate::engine::Engine;
 use crate::error::ConnectError;
@@ -120,6 +121,10 @@ impl Engine {
                 clear.last_tested_at = Some(now);
             }
             match &verdict {
+                // What a new version of the app asks for is not proven by what the old sign-in can still do.
+                Verdict::Works(_)
+                    if clear.state == ConnectionState::NeedsReconnect
+                        && clear.reason.as_ref().is_some_and(|it| asks_again(&it.code)) => {}
                 Verdict::Works(account) => {
                     works(clear);
                     if let Some(account) = account {

@@ -153,7 +153,7 @@ impl Engine {
         stored: Stored<Connection>,
         steps: &mut Steps,
     ) -> Result<Checked, ConnectError> {
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let mut since = Instant::now();
         let values = scope::of_connection(stored.sealed()?, None);
         if let Err(error) = scope::api(&entry, &stored.clear.method, &values) {
@@ -270,6 +270,8 @@ impl Engine {
                 "this account is disconnected already",
             ));
         }
+        self.quiet_subscriptions(&stored).await;
+        Box::pin(self.disconnecting(&stored)).await;
         let (revoked, say) = self.revoke(&stored).await;
         let now = self.now();
         let mut stored = stored;
@@ -327,6 +329,7 @@ impl Engine {
                 self.disconnect(actor, id).await?;
             }
         }
+        self.drop_subscriptions(&stored).await?;
         let mut writes = Self::drop_connection(&stored.id, Expect::Exists, &stored.clear);
         writes.push(
             self.note(

@@ -8,13 +8,14 @@
 
 use indexmap::IndexMap;
 use keyport_manifest::rules::{CallbackError, query_signed, returned};
-use keyport_manifest::{AuthMethod, CallbackVerify, Slot};
+use keyport_manifest::{AuthMethod, CallbackVerify, Oauth2, Slot};
 use keyport_vault::Expect;
 
 use super::go::{BROWSER, STATE, cookie_name, read_state};
 use super::{bare_view, problem, signed};
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::fault;
 use crate::hidden::Hidden;
 use crate::record::{self, Configuration, Entity as _, Flow, FlowSealed, Seal, Stored, Whose};
 use crate::token::exchange::{flow_scope, token_scope};
@@ -121,13 +122,10 @@ impl Engine {
         let stored: Stored<Flow> = match self.load(flow_id).await {
             Ok(stored) => stored,
             Err(ConnectError::NotFound { .. }) => return Err(unknown()),
-            Err(other) => return Err(neutral(other.code(), &other.to_string())),
+            Err(other) => return Err(unchanged(&other)),
         };
         if stored.clear.status != FlowStatus::Authorizing {
-            return Err(neutral(
-                "already_used",
-                "this sign-in was finished already, or has ended; go back to where you came from",
-            ));
+            return Err(used());
         }
         let sealed = stored.sealed().map_err(|_| unknown())?;
         let stateless = sealed.oauth.callback.without_state.is_some();
@@ -145,13 +143,7 @@ impl Engine {
             }),
             false => browser(&cookie_name(flow_id)),
         };
-        let same_browser = matches!((&cookie, &sealed.browser), (Some(given), Some(kept)) if ids::matches(BROWSER, given, kept));
-        if !same_browser {
-            return Err(neutral(
-                "wrong_browser",
-                "this sign-in was started in another browser; nothing was connected. Start again in this one",
-            ));
-        }
+        same_browser(cookie.as_deref(), sealed.browser.as_deref())?;
 
         // From here on it is this browser's own flow: what is wrong ends it.
         let refused = if self.now() >= stored.clear.expires_at {
@@ -179,34 +171,21 @@ impl Engine {
             Err(error) => return Ok(self.end_callback(stored, error).await),
         };
 
-        // The flow is spent here, before the code is: of any number of callbacks one gets past this line.
-        let mut clear = stored.clear.clone();
-        clear.status = FlowStatus::Exchanging;
-        let write = record::put::<Flow>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)
-            .map_err(|error| neutral(error.code(), &error.to_string()))?;
-        let rev = self
-            .commit(vec![write])
-            .await
-            .map_err(|error| match error {
-                ConnectError::Stale => neutral(
-                    "already_used",
-                    "this sign-in was finished already; go back to where you came from",
-                ),
-                other => neutral(other.code(), &other.to_string()),
-            })?;
         let sealed = sealed.clone();
-        let flow: Stored<Flow> = Stored {
-            rev,
-            clear,
-            ..stored
-        };
-        self.tell("flow", flow.owner(), flow.id());
+        let flow = self.spend_flow(stored).await?;
         let (owner, id) = (flow.owner().clone(), flow.id().to_owned());
         let (engine, returned) = (self.clone(), params.to_vec());
         let finished = tokio::spawn(async move {
             let granted = engine
-                .exchange(flow.owner(), &sealed, code.expose(), &capture, &returned)
+                .exchange(
+                    (flow.owner(), &flow.clear.app),
+                    &sealed,
+                    code.expose(),
+                    &capture,
+                    &returned,
+                )
                 .await;
+            fault::point("exchange.answered").await;
             engine.finish_sign_in(flow, sealed, granted, capture).await;
         })
         .await;
@@ -217,9 +196,31 @@ impl Engine {
             Ok(flow) => Ok(outcome(self, &flow)),
             Err(error) => {
                 tracing::error!(flow = id, %owner, code = error.code(), "a finished sign-in cannot be read");
-                Err(neutral(error.code(), &error.to_string()))
+                Err(unchanged(&error))
             }
         }
+    }
+
+    /// The flow is spent here, before the code is: of any number of callbacks one gets past this line.
+    pub(super) async fn spend_flow(&self, stored: Stored<Flow>) -> Result<Stored<Flow>, Problem> {
+        let mut clear = stored.clear.clone();
+        clear.status = FlowStatus::Exchanging;
+        let write = record::put::<Flow>(&stored.id, Expect::At(stored.rev), &clear, Seal::Keep)
+            .map_err(|error| unchanged(&error))?;
+        let rev = self
+            .commit(vec![write])
+            .await
+            .map_err(|error| match error {
+                ConnectError::Stale => used(),
+                other => unchanged(&other),
+            })?;
+        let flow: Stored<Flow> = Stored {
+            rev,
+            clear,
+            ..stored
+        };
+        self.tell("flow", flow.owner(), flow.id());
+        Ok(flow)
     }
 
     /// Ends a flow with an error and says where the browser goes.
@@ -281,9 +282,37 @@ pub(super) fn neutral(code: &str, say: &str) -> Problem {
     }
 }
 
+/// Why nothing came of a callback on this host's side.
+pub(super) fn unchanged(error: &ConnectError) -> Problem {
+    neutral(error.code(), &error.to_string())
+}
+
+/// Somebody was here before, or the flow has ended.
+pub(super) fn used() -> Problem {
+    neutral(
+        "already_used",
+        "this sign-in was finished already, or has ended; go back to where you came from",
+    )
+}
+
+/// Whether the browser has the cookie that this flow gave it, of which `kept` is the hash.
+pub(super) fn same_browser(cookie: Option<&str>, kept: Option<&str>) -> Result<(), Problem> {
+    match (cookie, kept) {
+        (Some(given), Some(kept)) if ids::matches(BROWSER, given, kept) => Ok(()),
+        _ => Err(neutral(
+            "wrong_browser",
+            "this sign-in was started in another browser; nothing was connected. Start again in this one",
+        )),
+    }
+}
+
 /// Where the browser goes next. The page there asks the server how it went; nothing of it is in the address.
 pub(super) fn outcome(engine: &Engine, stored: &Stored<Flow>) -> CallbackOutcome {
     let next = match stored.clear.mode {
+        // Begun anew with a client that the server knows: the window goes on to the app once more.
+        _ if stored.clear.status == FlowStatus::Started => {
+            CallbackNext::Redirect(engine.here(&format!("/page/go/{}", stored.id())))
+        }
         FlowMode::Popup => CallbackNext::ClosePopup,
         FlowMode::Redirect => {
             let page = match stored.clear.session_kind {
@@ -312,6 +341,19 @@ fn issuer(sealed: &FlowSealed, given: Option<&str>, flow_id: &str) -> Option<Pro
         ))
     };
     match (given, sealed.endpoints.issuer.as_deref()) {
+        // Which of the tenants it is, the `id_token` has to say again.
+        (Some(given), Some(pattern)) if sealed.endpoints.one_issuer().is_none() => {
+            let (before, after) = pattern.split_once(Oauth2::TENANT).unwrap_or((pattern, ""));
+            let hole = given
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
+            let filled = hole.and_then(|tenant| sealed.endpoints.issuer_of(tenant));
+            if filled.as_deref() == Some(given) {
+                None
+            } else {
+                wrong()
+            }
+        }
         (Some(given), Some(issuer)) if given != issuer => wrong(),
         (None, _) if sealed.oauth.issuer_required => wrong(),
         _ => None,

@@ -45,6 +45,7 @@ pub(crate) fn choose(
         endpoints.refresh.as_ref(),
         endpoints.revoke.as_ref(),
         endpoints.device.as_ref(),
+        endpoints.introspect.as_ref(),
     ];
     for url in everywhere.into_iter().flatten() {
         let pinned = Url::parse(url).is_ok_and(|url| allowed.allows(&url));
@@ -68,8 +69,30 @@ pub(crate) fn choose(
     })
 }
 
+/// The client that a connection's own requests may name, where its manifest says so: the owner's, or the operator's. Its
+/// secret is for its pins alone; whoever sends it looks at them.
+pub(crate) fn of_app(
+    oauth: &Oauth2,
+    scope: &Scope,
+    config: Option<&ConfigurationSealed>,
+) -> Result<Option<ClientKeys>, ConnectError> {
+    if let Some(own) = owners(oauth, scope)? {
+        return Ok(Some(own));
+    }
+    let config = config.filter(|_| oauth.client.operator);
+    Ok(config.and_then(|config| {
+        Some(ClientKeys {
+            id: config.client_id.clone()?,
+            secret: config.client_secret.clone(),
+            auth: None,
+            whose: Whose::Operator,
+            pins: Some(config.origins.clone()),
+        })
+    }))
+}
+
 /// The owner's own client, if they entered one.
-fn owners(oauth: &Oauth2, scope: &Scope) -> Result<Option<ClientKeys>, ConnectError> {
+pub(crate) fn owners(oauth: &Oauth2, scope: &Scope) -> Result<Option<ClientKeys>, ConnectError> {
     let Some(own) = &oauth.client.owner else {
         return Ok(None);
     };

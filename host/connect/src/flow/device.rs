@@ -42,7 +42,7 @@ impl Engine {
     ) -> Result<(), ConnectError> {
         let response = {
             let seen = token_scope(flow_scope(sealed), &sealed.client, self.now());
-            let client = self.device_client(owner, sealed, &seen, For::Other);
+            let client = self.device_client(owner, &clear.app, sealed, &seen, For::Other);
             let url = known(sealed.endpoints.device.as_ref(), "bad_device_url")?;
             let scopes = sealed.scopes.iter().map(String::as_str);
             let params: Vec<(String, String)> = sealed
@@ -66,6 +66,7 @@ impl Engine {
     fn device_client<'a>(
         &'a self,
         owner: &'a Owner,
+        app: &'a str,
         sealed: &'a FlowSealed,
         scope: &'a keyport_manifest::Scope,
         purpose: For,
@@ -73,6 +74,8 @@ impl Engine {
         TokenClient {
             engine: self,
             owner,
+            app,
+            method: &sealed.method,
             oauth: &sealed.oauth,
             keys: &sealed.client,
             endpoints: &sealed.endpoints,
@@ -115,6 +118,15 @@ impl Engine {
             self.end_flow(stored, late).await;
             return Ok(());
         }
+        if self.session_is_closed(&stored.clear.session).await? {
+            let over = problem(
+                "session_over",
+                "this sign-in was left; start again",
+                flow_id,
+            );
+            self.end_flow(stored, over).await;
+            return Ok(());
+        }
         let sealed = stored.sealed()?.clone();
         let Some(device) = sealed.device.clone() else {
             return Ok(());
@@ -125,19 +137,25 @@ impl Engine {
         };
         let answer = {
             let seen = token_scope(flow_scope(&sealed), &sealed.client, now);
-            let client = self.device_client(stored.owner(), &sealed, &seen, For::Grant);
+            let client = self.device_client(
+                stored.owner(),
+                &stored.clear.app,
+                &sealed,
+                &seen,
+                For::Grant,
+            );
             let url = known(sealed.endpoints.token.as_ref(), "bad_token_url")?;
             let params = [
                 ("grant_type".to_owned(), DEVICE_CODE.to_owned()),
                 ("device_code".to_owned(), device.code.expose().to_owned()),
             ];
             match client.ask(&url, &params).await {
-                Ok(answer) => self.granted(&client, answer, 1, None).await,
+                Ok(answer) => Box::pin(self.granted(&client, answer, 1, None, None)).await,
                 Err(failure) => Err(failure),
             }
         };
         match answer {
-            Ok(granted) => self.device_agreed(stored, sealed, granted).await,
+            Ok(granted) => Box::pin(self.device_agreed(stored, sealed, granted)).await,
             Err(failure) => self.device_waits(stored, sealed, device, failure).await,
         }
     }

@@ -3,15 +3,21 @@
 //! Every grant ends here: a code, a device's code, an assertion, the client's own. How it went is in the flow.
 
 use indexmap::IndexMap;
+use keyport_manifest::Oauth2Grant;
+use keyport_vault::Expect;
 
 use super::problem;
 use crate::connection::Fresh;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::fault;
 use crate::hidden::Hidden;
-use crate::record::{ConnectionSealed, Flow, FlowSealed, Stored, Whose};
+use crate::ids;
+use crate::record::{
+    self, Configuration, ConnectionSealed, Endpoints, Flow, FlowSealed, Seal, Stored, Whose,
+};
 use crate::token::client::TokenFailure;
-use crate::token::exchange::Granted;
+use crate::token::exchange::{Granted, flow_scope};
 use crate::view::{FlowStatus, Problem};
 
 impl Engine {
@@ -29,9 +35,26 @@ impl Engine {
             Err(failure) => {
                 tracing::info!(flow = id, code = failure.code(), "a sign-in gave no token");
                 if sealed.client.whose == Whose::Registered && failure.code() == "invalid_client" {
-                    // The server does not know the client that it made: the next sign-in registers anew.
-                    self.forget_registration(flow.owner(), &sealed.endpoints, &sealed.config)
-                        .await;
+                    // The server does not know the client that it made any more: this sign-in registers anew, once.
+                    self.forget_registration(
+                        flow.owner(),
+                        &sealed.endpoints,
+                        &sealed.config,
+                        Some(&sealed.client.id),
+                    )
+                    .await;
+                    // Apart from the rest of this future: it is large, and seldom needed.
+                    match Box::pin(self.begin_anew(&flow, &sealed)).await {
+                        Ok(true) => return,
+                        Ok(false) => {}
+                        Err(error) => {
+                            tracing::info!(
+                                flow = id,
+                                code = error.code(),
+                                "a client that was forgotten could not be registered anew"
+                            );
+                        }
+                    }
                 }
                 self.end_flow(flow, exchange_error(&failure, &id)).await;
                 return;
@@ -39,7 +62,10 @@ impl Engine {
         };
         let mut all = capture;
         all.extend(granted.capture);
-        let found = sealed.endpoints.found.then(|| sealed.endpoints.clone());
+        let found = sealed.endpoints.found.then(|| Endpoints {
+            tenant: granted.tenant,
+            ..sealed.endpoints.clone()
+        });
         let fresh = Fresh {
             owner: flow.owner().clone(),
             app: flow.clear.app.clone(),
@@ -61,8 +87,17 @@ impl Engine {
             replaces: sealed.reactivates,
             imported: false,
         };
+        self.keep_and_test(flow, fresh).await;
+    }
+
+    /// Keeps what a sign-in brought as a connection that is not in use yet, and tests it. How it went is in the flow.
+    pub(super) async fn keep_and_test(&self, flow: Stored<Flow>, fresh: Fresh) {
+        let id = flow.id().to_owned();
         let tried = match self.keep_pending(fresh, Some(&flow)).await {
-            Ok(pending) => self.try_pending(pending.id()).await,
+            Ok(pending) => {
+                fault::point("exchange.kept").await;
+                self.try_pending(pending.id()).await
+            }
             Err(ConnectError::Stale) => {
                 tracing::info!(
                     flow = id,
@@ -82,6 +117,70 @@ impl Engine {
                 code = error.code(),
                 "a fresh sign-in did not pass its test"
             );
+        }
+    }
+
+    /// Begins a flow anew with another client, where its server has forgotten the one that it had: its code was that client's
+    /// and is of no use to another, so the person is sent to the app once more. `false` where that was tried already.
+    async fn begin_anew(
+        &self,
+        flow: &Stored<Flow>,
+        sealed: &FlowSealed,
+    ) -> Result<bool, ConnectError> {
+        if sealed.anew || sealed.oauth.grant != Oauth2Grant::AuthorizationCode {
+            return Ok(false);
+        }
+        let entry = self.inner.catalogue.get(&flow.clear.app)?.clone();
+        let config: Stored<Configuration> = self.load(&sealed.config).await?;
+        let known = entry.manifest.with_variant(&flow_scope(sealed));
+        // The method stays the one that was pinned.
+        let prepared = self
+            .prepare(
+                flow.owner(),
+                &entry,
+                sealed.oauth.clone(),
+                &known,
+                Some(&config),
+            )
+            .await?;
+        if prepared.endpoints.issuer != sealed.endpoints.issuer {
+            return Ok(false);
+        }
+        let redirect_uri = self.redirect_for(
+            &prepared.oauth,
+            &config,
+            &prepared.endpoints,
+            &prepared.client,
+        )?;
+        let fresh = |old: &Option<Hidden>| match old {
+            Some(_) => ids::random_secret(self.inner.entropy.as_ref())
+                .map(|secret| Some(Hidden::new(secret.as_str()))),
+            None => Ok(None),
+        };
+        let again = FlowSealed {
+            anew: true,
+            oauth: prepared.oauth,
+            client: prepared.client,
+            endpoints: prepared.endpoints,
+            scopes: prepared.scopes,
+            redirect_uri,
+            verifier: fresh(&sealed.verifier)?,
+            nonce: fresh(&sealed.nonce)?,
+            state: None,
+            browser: None,
+            ..sealed.clone()
+        };
+        let mut clear = flow.clear.clone();
+        clear.status = FlowStatus::Started;
+        let write = record::put::<Flow>(&flow.id, Expect::At(flow.rev), &clear, Seal::Put(&again))?;
+        match self.commit(vec![write]).await {
+            Ok(_) => {
+                self.tell("flow", flow.owner(), flow.id());
+                Ok(true)
+            }
+            // Cancelled meanwhile.
+            Err(ConnectError::Stale) => Ok(true),
+            Err(other) => Err(other),
         }
     }
 
@@ -106,6 +205,15 @@ impl Engine {
 }
 
 pub(super) fn exchange_error(failure: &TokenFailure, flow_id: &str) -> Problem {
+    if let TokenFailure::Misconfigured { code } = failure
+        && code == "capture_not_allowed"
+    {
+        return problem(
+            code,
+            "the app's answer holds something that is not allowed there; tell the operator",
+            flow_id,
+        );
+    }
     let code = match failure {
         TokenFailure::Refused { .. } => "code_refused",
         TokenFailure::Misconfigured { .. } => "client_refused",

@@ -1,6 +1,5 @@
 //! Sign-in by a form: an API key, a password, a token; and the grants of OAuth that need no page.
 
-use keyport_manifest::Oauth2Grant;
 use keyport_vault::Expect;
 
 use super::fields;
@@ -28,14 +27,11 @@ impl Engine {
         form: FormSubmit,
     ) -> Result<FlowView, ConnectError> {
         session.allows_app(&form.app)?;
-        let entry = self.inner.catalogue.get(&form.app)?.clone();
+        let entry = self.inner.catalogue.get(&form.app)?;
         let auth = entry.method(&form.method)?;
-        let unattended = auth.oauth2().is_some_and(|oauth| {
-            matches!(
-                oauth.grant,
-                Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
-            )
-        });
+        let unattended = auth
+            .oauth2()
+            .is_some_and(|oauth| oauth.grant.is_unattended() && !oauth.grant.has_page());
         if (auth.oauth2().is_some() && !unattended) || is_three_legged(auth) {
             return Err(ConnectError::invalid(
                 "method",

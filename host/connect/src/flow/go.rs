@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::hidden::Hidden;
 use crate::ids;
 use crate::record::{self, Entity as _, Flow, FlowSealed, Seal};
 use crate::use_::scope;
@@ -148,13 +147,9 @@ fn authorize_url(sealed: &FlowSealed, state: &str) -> Result<Url, ConnectError> 
         }
     };
     let scopes: Vec<&str> = sealed.scopes.iter().map(String::as_str).collect();
-    let own: Vec<(&str, &str)> = [
-        ("nonce", sealed.nonce.as_ref().map(Hidden::expose)),
-        ("resource", sealed.endpoints.resource.as_deref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-    .collect();
+    let nonce = sealed.nonce.as_ref().map(|it| ("nonce", it.expose()));
+    let resources = sealed.endpoints.resources().map(|uri| ("resource", uri));
+    let own: Vec<(&str, &str)> = nonce.into_iter().chain(resources).collect();
     let without_state = sealed.oauth.callback.without_state.is_some();
     let flow = Authorizing {
         client_id: &sealed.client.id,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`fields`] | what a person typed, checked against the manifest |
 //! | [`form`] | sign-in by a form: an API key, a password, a token |
+//! | [`begin`] | what every sign-in on a page begins with: the form, the configuration, the flow itself |
 //! | [`start`] | sign-in on the app's own page: everything pinned and sealed |
 //! | [`signed`] | the same by OAuth 1.0a, which has no state: what binds an answer to its flow |
 //! | [`go`] | the browser leaves: state, cookie, authorization URL |
@@ -15,6 +16,7 @@
 //!
 //! The server is the truth about a flow; windows and messages between them only make it faster.
 
+mod begin;
 mod callback;
 pub(crate) mod client;
 pub(crate) mod device;

@@ -5,25 +5,21 @@
 //! found out (RFC 8414, 9728) and registered (RFC 7591) is pinned the same way.
 
 use keyport_manifest::{AuthMethod, Oauth2, Oauth2Grant, Pkce, Scope};
-use keyport_vault::Expect;
+use keyport_vault::Owner;
 
-use super::{client, fields};
-use crate::actor::Actor;
+use super::begin::Begun;
+use super::client;
 use crate::catalogue::AppEntry;
-use crate::configuration::check_offered;
 use crate::engine::Engine;
 use crate::error::ConnectError;
-use crate::event::Note;
 use crate::hidden::Hidden;
 use crate::ids;
 use crate::record::{
-    self, ClientKeys, Configuration, Connection, Endpoints, Entity as _, Flow, FlowClear,
-    FlowSealed, Seal, Stored, Whose,
+    ClientKeys, Configuration, Endpoints, Entity as _, Flow, FlowSealed, Stored, Whose,
 };
 use crate::token::id_token;
 use crate::use_::scope;
-use crate::view::{FlowStarted, FlowStatus, OauthStart, SessionCtx};
-use keyport_vault::Owner;
+use crate::view::{FlowStarted, OauthStart, SessionCtx};
 
 /// A sign-in before it begins: where it goes, as whom, and for what.
 pub(super) struct Prepared {
@@ -46,51 +42,25 @@ impl Engine {
         start: OauthStart,
     ) -> Result<FlowStarted, ConnectError> {
         session.allows_app(&start.app)?;
-        let entry = self.inner.catalogue.get(&start.app)?.clone();
+        let entry = self.inner.catalogue.get(&start.app)?;
         if let AuthMethod::Oauth1(rule) = entry.method(&start.method)? {
             let rule = rule.as_ref().clone();
             return self.start_signed(session, start, rule).await;
         }
         let oauth = entry.oauth(&start.method)?.clone();
-        if matches!(
-            oauth.grant,
-            Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
-        ) {
+        if oauth.grant.is_unattended() && !oauth.grant.has_page() {
             return Err(ConnectError::invalid(
                 "method",
                 "this way to sign in has no page of the app; fill in its form",
             ));
         }
-        let reactivates = self
-            .reactivated(session, &start.app, start.connection_id.as_deref())
-            .await?;
-        let stored = reactivates
-            .as_ref()
-            .filter(|old| old.clear.method == start.method)
-            .and_then(|old| old.sealed.as_ref());
-        let typed = fields::parse(&entry, &start.method, &start.fields, stored)?;
-        let title = start
-            .title
-            .as_deref()
-            .map(|title| self.check_name("title", title))
-            .transpose()?;
-
-        // Signing in again uses the configuration that the connection was made with, unless another one is named.
-        let wanted = start.config.as_deref().or(reactivates
-            .as_ref()
-            .and_then(|old| old.clear.config.as_deref()));
-        let config = match self.configuration_for(entry.id(), wanted).await? {
-            Some(config) => config,
-            None => self.ensure_configuration(&entry).await?,
-        };
-        check_offered(
-            &entry.manifest,
-            &start.method,
-            entry.method(&start.method)?,
-            Some(config.sealed()?),
-        )?;
-
-        let known = entry.manifest.with_variant(&scope::of_typed(&typed));
+        let Begun {
+            typed,
+            title,
+            config,
+            known,
+            reactivates,
+        } = self.begin(session, &entry, &start).await?;
         let Prepared {
             oauth,
             endpoints,
@@ -133,49 +103,21 @@ impl Engine {
             fields: typed.fields,
             credentials: typed.credentials,
             title,
-            reactivates: reactivates.map(|old| old.id().to_owned()),
+            reactivates,
             nonce,
+            anew: false,
             device: None,
         };
-        let mut clear = FlowClear {
-            app: start.app,
-            session: session.id.clone(),
-            session_kind: session.kind,
-            status: FlowStatus::Started,
-            mode: start.mode,
-            connection_id: None,
-            error: None,
-            created_at: self.now(),
-            expires_at: self.after(self.inner.options.flow),
-            choosing: None,
-            poll_at: None,
-        };
+        let mut clear = self.new_flow(session, start.app, start.mode);
         let by_device = sealed.oauth.grant == Oauth2Grant::Device;
         if by_device {
             self.ask_for_codes(&session.owner, &mut sealed, &mut clear)
                 .await?;
         }
         let id = ids::random_id(entropy, Flow::PREFIX)?;
-        let at = record::record_id::<Flow>(&session.owner, &id);
-        let actor = Actor::Session(session.clone());
-        let rev = self
-            .commit(vec![
-                record::put::<Flow>(&at, Expect::Absent, &clear, Seal::Put(&sealed))?,
-                self.note(
-                    Note::by(&actor, "flow.started")
-                        .owner(&session.owner)
-                        .app(&clear.app)
-                        .code(&id),
-                )?,
-            ])
+        let stored = self
+            .put_flow(session, &id, clear, Some(sealed), None)
             .await?;
-        let stored: Stored<Flow> = Stored {
-            id: at,
-            rev,
-            clear,
-            sealed: Some(sealed),
-            damaged: false,
-        };
         if by_device {
             self.follow_device(&id);
         }
@@ -238,8 +180,16 @@ impl Engine {
                 format!("this app's sign-in server names no {what}; tell the operator"),
             )
         };
+        // The answer of an administrator's page is whatever the browser says: the operator's client would sign in to any
+        // directory that ever agreed to it, for whoever names that directory.
+        if oauth.grant == Oauth2Grant::AdminConsent && !matches!(client.whose, Whose::Owner) {
+            return Err(ConnectError::misconfigured(
+                "own_client_needed",
+                "this way to sign in works with a client of the account's own only; tell the operator",
+            ));
+        }
         match oauth.grant {
-            Oauth2Grant::AuthorizationCode if endpoints.authorize.is_none() => {
+            grant if grant.has_page() && endpoints.authorize.is_none() => {
                 return Err(broken("authorization endpoint"));
             }
             Oauth2Grant::Device if endpoints.device.is_none() => {
@@ -256,7 +206,7 @@ impl Engine {
     }
 
     /// What is sent as the callback's address: ours, or the alias that the app has registered for it.
-    fn redirect_for(
+    pub(super) fn redirect_for(
         &self,
         oauth: &Oauth2,
         config: &Stored<Configuration>,
@@ -277,34 +227,5 @@ impl Engine {
                 "this app gives each callback address a name of its own; the operator has to enter it in the configuration as redirect_alias",
             )
         })
-    }
-
-    /// The connection that is to be signed in again: the session's own one, or the one named, of this owner and app.
-    pub(super) async fn reactivated(
-        &self,
-        session: &SessionCtx,
-        app: &str,
-        named: Option<&str>,
-    ) -> Result<Option<Stored<Connection>>, ConnectError> {
-        let id = match (session.connection_id.as_deref(), named) {
-            (Some(bound), Some(other)) if bound != other => {
-                return Err(ConnectError::forbidden(
-                    "not_this_connection",
-                    "this session was opened to sign in another account again",
-                ));
-            }
-            (bound, named) => bound.or(named),
-        };
-        let Some(id) = id else { return Ok(None) };
-        let stored = self
-            .connection_of(&Actor::Session(session.clone()), id)
-            .await?;
-        if stored.clear.app != app {
-            return Err(ConnectError::invalid(
-                "app",
-                "the account that is to be signed in again is of another app",
-            ));
-        }
-        Ok(Some(stored))
     }
 }

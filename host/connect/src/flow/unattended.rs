@@ -58,6 +58,7 @@ impl Engine {
             title: None,
             reactivates: None,
             nonce: None,
+            anew: false,
             device: None,
         })
     }
@@ -69,6 +70,8 @@ impl Engine {
             let client = TokenClient {
                 engine: self,
                 owner: flow.owner(),
+                app: &flow.clear.app,
+                method: &sealed.method,
                 oauth: &sealed.oauth,
                 keys: &sealed.client,
                 endpoints: &sealed.endpoints,

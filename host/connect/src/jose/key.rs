@@ -91,7 +91,7 @@ impl SigningKey {
         Some(STANDARD.encode(digest::digest(&digest::SHA256, &der)))
     }
 
-    pub(super) fn public_der(&self) -> Option<Vec<u8>> {
+    pub(crate) fn public_der(&self) -> Option<Vec<u8>> {
         let der: Result<PublicKeyX509Der<'_>, _> = match &self.kind {
             Kind::Secret(_) => return None,
             Kind::Rsa(pair, _) => pair.public_key().as_der(),
@@ -168,7 +168,8 @@ fn other_kind(alg: JwtAlg) -> JoseError {
     }
 }
 
-fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, JoseError> {
+/// A private key in PEM, as it was pasted, whatever its kind.
+pub(crate) fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, JoseError> {
     let text = framed(text);
     if text.contains("ENCRYPTED") {
         return Err(JoseError::KeyEncrypted);

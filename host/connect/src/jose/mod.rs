@@ -6,7 +6,7 @@
 //! | [`mint`] | a JWT as a manifest declares it: claims, header, life |
 //! | [`verify`] | key sets (RFC 7517) and signatures that others made |
 //!
-//! The primitives are aws-lc-rs, the only provider in this tree. Threats: a key of one kind used with an algorithm of
+//! The primitives are those of aws-lc-rs. Threats: a key of one kind used with an algorithm of
 //! another (a signature that nobody can check, or worse, one that is checked with a public key as if it were a shared
 //! secret); `alg: none`; a token that names its own key. So the algorithm always comes from our side, the key must be of
 //! its kind before anything is signed or checked, and `jwk`, `jku` and `x5u` of a header are never looked at.

@@ -34,7 +34,7 @@ impl Engine {
         &self,
         mut stored: Stored<Connection>,
     ) -> Result<Stored<Connection>, ConnectError> {
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let method = stored.clear.method.clone();
         for step in &entry.manifest.discovery {
             let done = stored.sealed()?.discovered.contains(&step.id);

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use keyport_manifest::{AuthMethod, Means};
-use keyport_vault::{Expect, LeaseTry};
+use keyport_vault::Expect;
 
 use crate::actor::Actor;
 use crate::connection::verdict_of;
@@ -82,46 +82,26 @@ impl Engine {
         id: &str,
         stale: Option<u64>,
     ) -> Result<Stored<Connection>, ConnectError> {
-        let turn = self.turn(id);
-        let _mine = turn.lock().await;
         let patience = self.inner.options.token_request + MARGIN;
-        let (mut pause, mut waited) = (Duration::from_millis(50), Duration::ZERO);
-        loop {
-            let stored: Stored<Connection> = self.load(id).await?;
+        let settled = |stored: Stored<Connection>| {
             // Somebody else may have logged in while this one waited.
             if stored.clear.state == ConnectionState::Disconnected
                 || !self.session_is_due(&stored, stale)?
             {
-                return Ok(stored);
+                return Ok(Some(stored));
             }
-            if let Some(at) = stored
+            match stored
                 .clear
                 .refresh_not_before
                 .filter(|at| self.now() < *at)
             {
-                return Err(away(u64::try_from(at.saturating_sub(self.now())).ok()));
+                Some(at) => Err(away(u64::try_from(at.saturating_sub(self.now())).ok())),
+                None => Ok(None),
             }
-            match self
-                .inner
-                .vault
-                .lease(&format!("refresh/{id}"), patience)
-                .await?
-            {
-                LeaseTry::Got(lease) => {
-                    let result = self.log_in_leased(id, stale).await;
-                    if let Err(error) = self.inner.vault.release(lease).await {
-                        tracing::warn!(connection = id, %error, "a log-in's lease was not given back and will run out");
-                    }
-                    return result;
-                }
-                LeaseTry::Held { .. } if waited < patience => {
-                    tokio::time::sleep(pause).await;
-                    waited += pause;
-                    pause = (pause * 2).min(Duration::from_millis(500));
-                }
-                LeaseTry::Held { .. } => return Err(away(None)),
-            }
-        }
+        };
+        self.in_turn(id, patience, settled, || self.log_in_leased(id, stale))
+            .await?
+            .ok_or_else(|| away(None))
     }
 
     async fn log_in_leased(
@@ -133,7 +113,7 @@ impl Engine {
         if !self.session_is_due(&stored, stale)? {
             return Ok(stored);
         }
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let AuthMethod::Session(session) = entry.method(&stored.clear.method)? else {
             return Ok(stored);
         };

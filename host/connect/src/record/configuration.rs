@@ -31,6 +31,9 @@ pub(crate) struct ConfigurationSealed {
     pub(crate) client_id: Option<String>,
     #[serde(with = "hidden::option")]
     pub(crate) client_secret: Option<Hidden>,
+    /// What the app signs its events with, where it sends those of all connections to one address.
+    #[serde(default, with = "hidden::option")]
+    pub(crate) webhook_secret: Option<Hidden>,
     /// Origin patterns that the client's secret may go to.
     pub(crate) origins: Vec<String>,
     /// What the app calls the callback's address, where it gives each a name of its own.

@@ -4,7 +4,9 @@ use indexmap::IndexMap;
 use keyport_vault::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::Entity;
+use super::{Entity, Stored};
+use crate::engine::Engine;
+use crate::error::ConnectError;
 use crate::hidden::{self, Hidden};
 use crate::view::{AccountView, ConnectionState, Reason};
 
@@ -16,6 +18,17 @@ impl Entity for Connection {
     const WHAT: &'static str = "connection";
     type Clear = ConnectionClear;
     type Sealed = ConnectionSealed;
+
+    async fn brought_up(
+        engine: &Engine,
+        stored: Stored<Self>,
+    ) -> Result<Stored<Self>, ConnectError> {
+        // Rare, and on the heap: every reader would otherwise carry its state along.
+        if engine.is_as_expected(&stored) {
+            return Ok(stored);
+        }
+        Box::pin(engine.migrated(stored)).await
+    }
 }
 
 /// What a listing shows and what a disconnect leaves.
@@ -36,6 +49,9 @@ pub(crate) struct ConnectionClear {
     pub(crate) last_used_at: Option<i64>,
     pub(crate) last_tested_at: Option<i64>,
     pub(crate) expires_at: Option<i64>,
+    /// The version of the manifest that its values are of; absent for what was made before versions were written down.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
     /// Failures in a row and since when: what makes it `failing`.
     pub(crate) failures: u32,
     pub(crate) failing_since: Option<i64>,
@@ -49,6 +65,12 @@ pub(crate) struct ConnectionClear {
     /// When its token was obtained.
     #[serde(default)]
     pub(crate) token_at: Option<i64>,
+    /// When its refresh token dies if nobody uses it, as far as that is known.
+    #[serde(default)]
+    pub(crate) idle_until: Option<i64>,
+    /// When its grant ends whatever is done, as far as that is known.
+    #[serde(default)]
+    pub(crate) ends_at: Option<i64>,
     /// Whether its token can be renewed without its person.
     #[serde(default)]
     pub(crate) renews: bool,
@@ -183,6 +205,12 @@ pub(crate) struct Token {
     pub(crate) expires_at: Option<i64>,
     /// When it was obtained.
     pub(crate) obtained_at: i64,
+    /// When its refresh token dies if nobody uses it, as far as that is known.
+    #[serde(default)]
+    pub(crate) idle_until: Option<i64>,
+    /// When the grant ends whatever is done, as far as that is known.
+    #[serde(default)]
+    pub(crate) ends_at: Option<i64>,
     /// Counts up with every answer of the token endpoint.
     pub(crate) generation: u64,
 }

@@ -15,6 +15,18 @@ impl Entity for Event {
     type Sealed = ();
 }
 
+/// That an event is about this owner: a row under the owner with the event's own id, so that an owner's events are found without
+/// reading everybody's.
+pub(crate) struct OwnersEvent;
+
+impl Entity for OwnersEvent {
+    const KIND: Kind = Kind::new("owners_event");
+    const PREFIX: &'static str = "evt_";
+    const WHAT: &'static str = "row of the index of events";
+    type Clear = ();
+    type Sealed = ();
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct EventClear {
     pub(crate) at: i64,

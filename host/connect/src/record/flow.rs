@@ -67,6 +67,9 @@ pub(crate) struct FlowSealed {
     /// What an `id_token` must repeat (OpenID Connect Core, 3.1.2.1).
     #[serde(default, with = "hidden::option")]
     pub(crate) nonce: Option<Hidden>,
+    /// Whether the server had forgotten its client once in this flow already, so that it was begun anew.
+    #[serde(default)]
+    pub(crate) anew: bool,
     /// The code of a device, where there is no browser that comes back.
     #[serde(default)]
     pub(crate) device: Option<DeviceCode>,
@@ -142,10 +145,43 @@ pub(crate) struct Endpoints {
     /// What the token is for (RFC 8707), where a protected resource said so.
     #[serde(default)]
     pub(crate) resource: Option<String>,
+    /// Where a token is asked about whose answer does not say when it ends (RFC 7662).
+    #[serde(default)]
+    pub(crate) introspect: Option<String>,
+    /// What the token is for, where the manifest says so.
+    #[serde(default)]
+    pub(crate) resources: Vec<String>,
+    /// The tenant that signed in, where the issuer has a hole for it; no other one may come after.
+    #[serde(default)]
+    pub(crate) tenant: Option<String>,
     /// Whether they were found out instead of being written down.
     #[serde(default)]
     pub(crate) found: bool,
     /// Whether the server takes a client's own document in place of a registration.
     #[serde(default)]
     pub(crate) document: bool,
+}
+
+impl Endpoints {
+    /// Everything that the token is for (RFC 8707).
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+        let found = self.resource.iter();
+        found.chain(&self.resources).map(String::as_str)
+    }
+
+    /// The issuer, where it is one and not a pattern of many.
+    pub(crate) fn one_issuer(&self) -> Option<&str> {
+        let issuer = self.issuer.as_deref();
+        issuer.filter(|text| !text.contains(keyport_manifest::Oauth2::TENANT))
+    }
+
+    /// The issuer with this tenant in its hole; the issuer itself where it has none. `None` where a name cannot be a tenant's.
+    pub(crate) fn issuer_of(&self, tenant: &str) -> Option<String> {
+        let sound = (1..=64).contains(&tenant.len())
+            && tenant
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let issuer = self.issuer.as_deref().filter(|_| sound)?;
+        Some(issuer.replace(keyport_manifest::Oauth2::TENANT, tenant))
+    }
 }

@@ -11,8 +11,10 @@ mod event;
 mod flow;
 mod flow1;
 mod key;
+mod outbox;
 mod registration;
 mod session;
+mod subscription;
 
 pub(crate) use configuration::*;
 pub(crate) use connection::*;
@@ -21,8 +23,10 @@ pub(crate) use event::*;
 pub(crate) use flow::*;
 pub(crate) use flow1::*;
 pub(crate) use key::*;
+pub(crate) use outbox::*;
 pub(crate) use registration::*;
 pub(crate) use session::*;
+pub(crate) use subscription::*;
 
 use keyport_vault::{
     Expect, Head, Kind, Owner, Record, RecordId, Rev, Secret, SecretBytes, SecretWrite, VaultError,
@@ -36,7 +40,7 @@ use crate::error::ConnectError;
 use crate::ids;
 
 /// A kind of record.
-pub(crate) trait Entity {
+pub(crate) trait Entity: Sized {
     /// The vault's name of the kind.
     const KIND: Kind;
     /// What its ids start with.
@@ -44,9 +48,17 @@ pub(crate) trait Entity {
     /// What messages call it.
     const WHAT: &'static str;
     /// In the clear.
-    type Clear: Serialize + DeserializeOwned + Clone;
+    type Clear: Serialize + DeserializeOwned + Clone + Send + Sync;
     /// Sealed.
-    type Sealed: Serialize + DeserializeOwned;
+    type Sealed: Serialize + DeserializeOwned + Send + Sync;
+
+    /// What was read, brought to the form that this version of the host and of the apps expects.
+    fn brought_up(
+        _engine: &Engine,
+        stored: Stored<Self>,
+    ) -> impl Future<Output = Result<Stored<Self>, ConnectError>> + Send {
+        async { Ok(stored) }
+    }
 }
 
 /// A record as it was read. `sealed` is absent once it was destroyed, and for kinds that have none.
@@ -57,6 +69,21 @@ pub(crate) struct Stored<E: Entity> {
     pub(crate) sealed: Option<E::Sealed>,
     /// Why the sealed part does not open. A state of this one record; listings and the others go on.
     pub(crate) damaged: bool,
+}
+
+impl<E: Entity> Clone for Stored<E>
+where
+    E::Sealed: Clone,
+{
+    fn clone(&self) -> Self {
+        Stored {
+            id: self.id.clone(),
+            rev: self.rev,
+            clear: self.clear.clone(),
+            sealed: self.sealed.clone(),
+            damaged: self.damaged,
+        }
+    }
 }
 
 impl<E: Entity> Stored<E> {
@@ -192,6 +219,15 @@ pub(crate) fn read_listed<E: Entity>(head: Head) -> Option<Stored<E>> {
 impl Engine {
     /// The record with this id, whoever owns it. Callers check the owner.
     pub(crate) async fn load<E: Entity>(&self, id: &str) -> Result<Stored<E>, ConnectError> {
+        let stored = self.load_as_it_is(id).await?;
+        E::brought_up(self, stored).await
+    }
+
+    /// [`Engine::load`], as it was written.
+    pub(crate) async fn load_as_it_is<E: Entity>(
+        &self,
+        id: &str,
+    ) -> Result<Stored<E>, ConnectError> {
         if !ids::is_id(E::PREFIX, id) {
             return Err(ConnectError::not_found(E::WHAT));
         }
@@ -235,6 +271,7 @@ impl Engine {
 
     /// Commits; somebody else's change in between is [`ConnectError::Stale`].
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Rev, ConnectError> {
+        let writes = crate::event_index::with_rows(writes)?;
         Ok(self.inner.vault.commit(writes).await?)
     }
 }
@@ -247,7 +284,7 @@ impl From<VaultError> for ConnectError {
                 tracing::error!(error = %other, "the store did not do it");
                 ConnectError::Unavailable {
                     code: "store_unavailable",
-                    say: "the store cannot do this now; try again".into(),
+                    say: "the store does not answer or takes no writes; try again in a moment (the host's logs and /readyz say why)".into(),
                 }
             }
         }

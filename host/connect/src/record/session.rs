@@ -48,6 +48,9 @@ pub(crate) struct SessionSealed {
     pub(crate) purpose: Option<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) return_url: Option<String>,
+    /// Whether its link was sent to somebody, so that its page asks before it opens.
+    #[serde(default)]
+    pub(crate) link: bool,
     /// What the platform's backend may take over.
     pub(crate) completion: Option<CompletionRecord>,
 }

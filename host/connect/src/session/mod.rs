@@ -2,7 +2,7 @@
 //!
 //! The platform's backend asks for one and hands the link to its user. The link's token lives in the URL's fragment (no
 //! log, no referrer), opens the session once and within a minute, and is traded for a cookie. Of both only hashes are
-//! kept, and both are sealed with the rest.
+//! kept, and both are sealed with the rest. A link that is sent by mail lives longer and says what it is for before it opens.
 //!
 //! Threats: a link that leaks later (used up or expired), a cookie that is guessed (256 bits), a return address or an
 //! origin that an attacker supplies (only exact, registered ones are ever used), a session that goes on for ever (idle
@@ -10,6 +10,7 @@
 
 mod address;
 mod completion;
+mod link;
 
 use keyport_vault::{Expect, Owner};
 
@@ -78,12 +79,17 @@ impl Engine {
         let id = ids::random_id(entropy, Session::PREFIX)?;
         let token = ids::random_secret(entropy)?;
         let options = &self.inner.options;
+        let opens = match &new.link {
+            Some(link) => link::opens_for(link, new.kind, return_url.as_deref())?,
+            None => options.session_link,
+        };
         let clear = SessionClear {
             kind: new.kind,
             status: SessionStatus::Created,
             created_at: self.now(),
-            idle_until: self.after(options.session_link),
-            expires_at: self.after(options.session_max),
+            idle_until: self.after(opens),
+            // Counted anew when it is opened.
+            expires_at: self.after(opens + options.session_max),
         };
         let sealed = SessionSealed {
             token: ids::hash(TOKEN, &token),
@@ -94,6 +100,7 @@ impl Engine {
             purpose,
             origins,
             return_url,
+            link: new.link.is_some(),
             completion: None,
         };
         let at = record::record_id::<Session>(&owner, &id);
@@ -133,6 +140,7 @@ impl Engine {
         let mut clear = stored.clear.clone();
         clear.status = SessionStatus::Opened;
         clear.idle_until = self.after(self.inner.options.session_idle);
+        clear.expires_at = self.after(self.inner.options.session_max);
         sealed.cookie = Some(ids::hash(COOKIE, &cookie));
         let opened = self
             .commit(vec![
@@ -211,6 +219,15 @@ impl Engine {
             origins: sealed.origins.clone(),
             return_url: sealed.return_url.clone(),
         })
+    }
+
+    /// Whether somebody has ended this session; one that is gone is over as well.
+    pub(crate) async fn session_is_closed(&self, id: &str) -> Result<bool, ConnectError> {
+        match self.load::<Session>(id).await {
+            Ok(stored) => Ok(stored.clear.status == SessionStatus::Closed),
+            Err(ConnectError::NotFound { .. }) => Ok(true),
+            Err(other) => Err(other),
+        }
     }
 
     /// A session as its platform sees it.

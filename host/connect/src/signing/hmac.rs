@@ -154,8 +154,8 @@ pub(super) fn mac(
 
 pub(super) fn place_of(place: keyport_manifest::Place) -> Place {
     match place {
-        // Cookies are headers; no method that has one is begun yet.
-        keyport_manifest::Place::Header | keyport_manifest::Place::Cookie => Place::Header,
+        keyport_manifest::Place::Header => Place::Header,
+        keyport_manifest::Place::Cookie => Place::Cookie,
         keyport_manifest::Place::Query => Place::Query,
         keyport_manifest::Place::Body => Place::Body,
     }

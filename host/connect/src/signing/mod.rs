@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`arrange`] | which of these a way to sign in takes, with which keys |
 //! | [`oauth1`] | OAuth 1.0a (RFC 5849), for API calls and for the sign-in itself |
+//! | [`rsa_sha1`] | its signature with a private key |
 //! | [`sigv4`] | AWS Signature Version 4 |
 //! | [`role`] | temporary keys of an AWS role |
 //! | [`hmac`] | signatures that a manifest describes |
@@ -23,6 +24,7 @@ mod hmac;
 mod kept;
 pub(crate) mod oauth1;
 mod role;
+mod rsa_sha1;
 mod sigv4;
 mod wsse;
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::clocks::HostTime;
 use super::hmac::mac;
-use super::{hex, percent};
+use super::{hex, percent, rsa_sha1};
 use crate::clock::Entropy;
 use crate::hidden::Hidden;
 
@@ -69,7 +69,8 @@ impl Signer for Oauth1Signer {
         );
         let base = base_string(request.method.as_str(), request.url, &all);
         let secret = self.keys.token.as_ref().map(|(_, secret)| secret);
-        let signature = sign(self.method, &base, &self.keys.consumer_secret, secret)?;
+        let client = &self.keys.consumer_secret;
+        let signature = sign(self.method, &base, client, secret, &*self.entropy)?;
         let derived = vec![Secret::new(signature.expose())];
         protocol.push(("oauth_signature", signature));
         let parts = self.placed(protocol, request)?;
@@ -199,6 +200,7 @@ fn sign(
     base: &str,
     consumer_secret: &Hidden,
     token_secret: Option<&Hidden>,
+    entropy: &dyn Entropy,
 ) -> Result<Hidden, NotSigned> {
     let token_secret = token_secret.map(Hidden::expose).unwrap_or_default();
     let key = Zeroizing::new(format!(
@@ -213,9 +215,10 @@ fn sign(
         Oauth1Signature::HmacSha1 => hmac(HmacAlgorithm::Sha1),
         Oauth1Signature::HmacSha256 => hmac(HmacAlgorithm::Sha256),
         Oauth1Signature::Plaintext => Ok(Hidden::new(key.as_str())),
-        Oauth1Signature::RsaSha1 => Err(NotSigned(
-            "this version of Keyport does not sign with RSA-SHA1",
-        )),
+        Oauth1Signature::RsaSha1 => {
+            rsa_sha1::sign(consumer_secret.expose(), base.as_bytes(), entropy)
+                .map(|signature| Hidden::new(STANDARD.encode(signature)))
+        }
     }
 }
 

@@ -116,6 +116,7 @@ fn the_signatures_are_those_of_the_rfc() {
             &base,
             &Hidden::new("kd94hf93k423kf44"),
             secret.as_ref(),
+            &OsEntropy,
         )
         .unwrap();
         assert_eq!(made.expose(), wanted, "{url}");
@@ -132,6 +133,7 @@ fn plaintext_is_both_secrets_encoded() {
             "",
             &Hidden::new(consumer),
             token.as_ref(),
+            &OsEntropy,
         );
         made.unwrap().expose().to_owned()
     };

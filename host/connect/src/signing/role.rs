@@ -155,7 +155,10 @@ fn read(answer: &keyport_manifest::PlainResponse) -> Result<(Keys, i64), Connect
     if !(200..300).contains(&answer.status) {
         return Err(refusal(
             answer.status,
-            at("/ErrorResponse/Error/Code").unwrap_or_default(),
+            // Services that speak the protocol's older form wrap it once more.
+            at("/ErrorResponse/Error/Code")
+                .or_else(|| at("/ErrorResponse/Errors/Error/Code"))
+                .unwrap_or_default(),
         ));
     }
     let part = |name: &str| {

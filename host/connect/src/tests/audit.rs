@@ -342,7 +342,6 @@ async fn what_operators_do_to_keys_is_written_down() {
 
 #[tokio::test]
 async fn a_damaged_connection_is_a_state_of_its_own_and_the_list_and_the_others_live_on() {
-    use keyport_vault::Store as _;
     use keyport_vault::store::{Commit, CommitId, Op};
     let world = world().await;
     let import = |owner: &str| NewImport {

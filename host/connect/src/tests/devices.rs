@@ -167,6 +167,30 @@ async fn r38_a_cancelled_flow_asks_no_more_and_another_host_goes_on_after_a_rest
     assert_eq!(flow.status, FlowStatus::Connected, "{:?}", flow.error);
 }
 
+/// A page that was closed asks for nothing more, and what the person then types connects nothing.
+#[tokio::test]
+async fn r38_a_session_that_is_closed_ends_the_questions() {
+    let stand = Stand::new(AUTH).await;
+    stand.script(answers(vec![|| error("authorization_pending"), tokens]));
+    let (session, flow) = begun(&stand).await;
+    stand.pass(5);
+    stand.engine.poll_device(&flow.id).await.unwrap();
+    assert_eq!(questions(&stand), 1);
+    let actor = Actor::Session(session.clone());
+    stand
+        .engine
+        .close_session(&actor, &session.id)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        stand.pass(5);
+        stand.engine.poll_device(&flow.id).await.unwrap();
+    }
+    assert_eq!(questions(&stand), 1);
+    let flow = stand.engine.flow(&session, &flow.id).await.unwrap();
+    assert_eq!(flow.error.unwrap().code, "session_over");
+}
+
 #[tokio::test]
 async fn of_many_hosts_one_asks() {
     let stand = Stand::new(AUTH).await;

@@ -11,7 +11,7 @@ use crate::jose::key::SigningKey;
 use crate::jose::tests::{pem, public_pem};
 use crate::jose::verify_with_text;
 
-const OWN: &str = r#"
+pub(super) const OWN: &str = r#"
     client: { operator: false, owner: { id: "{{ credentials.id }}", secret: "{{ credentials.secret }}" } }
     fields:
       - { id: id, label: Client }
@@ -20,7 +20,7 @@ const OWN: &str = r#"
       - { id: thumb, label: Thumbprint, required: false }
 "#;
 
-fn client_credentials(more: &str) -> String {
+pub(super) fn client_credentials(more: &str) -> String {
     format!(
         r#"
     grant: client_credentials
@@ -32,7 +32,7 @@ fn client_credentials(more: &str) -> String {
     )
 }
 
-fn bearer(expires_in: u64) -> Reply {
+pub(super) fn bearer(expires_in: u64) -> Reply {
     json(
         serde_json::json!({"access_token": "access-token-1", "token_type": "bearer", "expires_in": expires_in}),
     )
@@ -109,12 +109,12 @@ async fn what_a_server_says_of_an_owners_own_client_is_theirs_to_mend() {
 }
 
 /// The payload of a JWT.
-fn payload(token: &str) -> Value {
+pub(super) fn payload(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-fn header(token: &str) -> Value {
+pub(super) fn header(token: &str) -> Value {
     let part = token.split('.').next().unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }

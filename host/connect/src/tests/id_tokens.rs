@@ -26,14 +26,14 @@ const AUTH: &str = r#"
 "#;
 
 /// A key of the issuer: it signs, and its public part is in the set.
-struct Issuer {
+pub(super) struct Issuer {
     key: SigningKey,
-    jwk: Value,
+    pub(super) jwk: Value,
     kid: String,
 }
 
 impl Issuer {
-    fn new(kid: &str) -> Self {
+    pub(super) fn new(kid: &str) -> Self {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let pem = format!(
@@ -51,7 +51,7 @@ impl Issuer {
         }
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(super) fn sign(&self, claims: &Value) -> String {
         let header = Map::from_iter([("kid".to_owned(), object!(self.kid))]);
         sign(&self.key, header, claims.as_object().unwrap())
             .unwrap()

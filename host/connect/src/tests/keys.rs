@@ -25,8 +25,39 @@ async fn a_wrong_key_leaves_nothing_behind_and_says_why() {
     assert_eq!(flow.status, FlowStatus::Failed);
     let error = flow.error.unwrap();
     assert_eq!(error.code, "needs_reconnect");
-    assert_eq!(error.say, "Sandbox no longer accepts this sign-in.");
+    assert_eq!(
+        error.say,
+        "Sandbox did not accept this API key; check it and enter it again"
+    );
     assert_eq!(world.count().await, 0);
+}
+
+/// What worked once and does no more is told as that; new details that never worked are told as those of a first time.
+#[tokio::test]
+async fn a_refusal_is_told_by_whether_it_ever_worked() {
+    let world = world().await;
+    let id = world.key_connection().await;
+    world
+        .vendor
+        .set_credential("u_ada", keyport_sandbox::CredentialKind::ApiKey, true)
+        .unwrap();
+    let report = world.engine.test(&world.host, &id).await.unwrap();
+    let said = serde_json::to_string(&report).unwrap();
+    assert!(
+        said.contains("Sandbox no longer accepts this sign-in."),
+        "{said}"
+    );
+    let typed = IndexMap::from([("api_key".to_owned(), "not-a-key-of-anybody".to_owned())]);
+    let report = world
+        .engine
+        .update_details(&world.host, &id, typed)
+        .await
+        .unwrap();
+    let said = serde_json::to_string(&report).unwrap();
+    assert!(
+        said.contains("Sandbox did not accept this API key"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -2,21 +2,43 @@
 
 pub(crate) mod native;
 
+mod actions;
 mod alive;
+mod app_hooks;
 mod audit;
 mod callbacks;
+mod certificates;
+mod dance;
 mod deviations;
 mod devices;
 mod discovery;
+mod events;
+mod further_tokens;
 mod grants;
+mod hooks;
 mod id_tokens;
+mod introspection;
 mod keys;
+mod log_ins;
+mod lying_servers;
+mod migrations;
+mod minted;
 mod oauth;
+mod once;
+mod outbox;
+mod pretend;
 pub(crate) mod provider;
+mod questions;
 mod races;
+mod reach;
 mod refresh;
+mod restless;
+mod servers;
 mod sessions;
 mod signed;
+mod signers;
+mod triggers;
+mod typed_keys;
 mod use_;
 mod verbs;
 
@@ -27,10 +49,11 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use keyport_egress::{Egress, EgressConfig, Origins};
 use keyport_sandbox::{Client, Clock as VendorClock, Seed, User, Vendor, VendorConfig};
-use keyport_vault::{MemoryStore, RootKey, Vault};
+use keyport_vault::{RootKey, Store, Vault};
 use tower::ServiceExt as _;
 use url::Url;
 
+use self::restless::RestlessStore;
 use crate::view::*;
 use crate::*;
 
@@ -54,7 +77,8 @@ pub(crate) struct World {
     pub(crate) host: Actor,
     clock: Arc<TestClock>,
     vendor_clock: VendorClock,
-    store: Arc<MemoryStore>,
+    /// The store as another host has it.
+    store: Arc<dyn Store>,
     egress: Egress,
     catalogue: Catalogue,
     options: Options,
@@ -112,6 +136,16 @@ pub(crate) async fn world_with(options: Options) -> World {
 
 /// A world whose vendor gives out access tokens that live so long.
 pub(crate) async fn world_where(options: Options, access_token: Duration) -> World {
+    let store: Arc<dyn Store> = Arc::new(RestlessStore::default());
+    world_on([store.clone(), store], options, access_token).await
+}
+
+/// A world on this store, which is given as two hosts have it.
+pub(crate) async fn world_on(
+    [store, other]: [Arc<dyn Store>; 2],
+    options: Options,
+    access_token: Duration,
+) -> World {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let vendor_clock = VendorClock::manual(NOW);
@@ -159,8 +193,7 @@ pub(crate) async fn world_where(options: Options, access_token: Duration) -> Wor
     let catalogue = Catalogue::load(vec![source(sandbox), source(SELF_HOSTED)])
         .unwrap()
         .native();
-    let store = Arc::new(MemoryStore::new());
-    let vault = Vault::open(store.clone(), root_key()).await.unwrap();
+    let vault = Vault::open(store, root_key()).await.unwrap();
     let clock = Arc::new(TestClock(AtomicI64::new(NOW * 1000)));
     let engine = Engine::assemble(
         vault.clone(),
@@ -178,7 +211,7 @@ pub(crate) async fn world_where(options: Options, access_token: Duration) -> Wor
         host: Actor::Host,
         clock,
         vendor_clock,
-        store,
+        store: other,
         egress,
         catalogue,
         options,
@@ -323,6 +356,7 @@ pub(crate) fn new_session(owner: &str, kind: SessionKind) -> NewSession {
         purpose: None,
         origins: vec!["http://127.0.0.1:4701".into()],
         return_url: Some("http://127.0.0.1:4701/back?x=1".into()),
+        link: None,
     }
 }
 

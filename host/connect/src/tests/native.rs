@@ -90,12 +90,13 @@ pub(crate) async fn action(call: Call, name: &str, input: &Value) -> Result<Valu
     let view = view(&call);
     let action = &view.actions[name];
     let scope = scope(&call).with("input", input.clone());
-    let answer = send(
-        &call,
-        action.request.as_ref().unwrap().build(&scope).unwrap(),
-    )
-    .await?;
-    keyport_manifest::action_result(action, &answer).map_err(refused)
+    let mut run = keyport_manifest::ActionRun::new(action, &scope).unwrap();
+    loop {
+        let answer = send(&call, run.request().clone()).await?;
+        if let Some(output) = run.read(&answer).map_err(refused)? {
+            return Ok(output);
+        }
+    }
 }
 
 pub(crate) async fn poll(
@@ -109,12 +110,12 @@ pub(crate) async fn poll(
     let scope = scope(&call)
         .with("input", input.clone())
         .with("cursor", cursor.cloned().unwrap_or(Value::Null));
-    let answer = send(
-        &call,
-        trigger.request.as_ref().unwrap().build(&scope).unwrap(),
-    )
-    .await?;
-    let page = keyport_manifest::poll_page(trigger, &scope, cursor, &answer).map_err(refused)?;
+    let mut run = keyport_manifest::PollRun::new(trigger, &scope, cursor).unwrap();
+    while run
+        .read(send(&call, run.request().clone()).await?)
+        .map_err(refused)?
+    {}
+    let page = run.finish().map_err(refused)?;
     Ok(Page {
         events: page.events,
         cursor: page.cursor,

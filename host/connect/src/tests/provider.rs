@@ -68,6 +68,9 @@ impl Reply {
     }
 }
 
+/// A header of a reply that is `never` given, or goes on `for ever`.
+pub(crate) const HOW: &str = "x-test-how";
+
 type Script = Box<dyn FnMut(&Seen) -> Option<Reply> + Send>;
 
 /// An engine with one app, and all its hosts.
@@ -135,6 +138,11 @@ impl Stand {
     }
 
     pub(crate) async fn configured(auth: &str, configuration: NewConfiguration) -> Self {
+        Self::whole(app(auth), configuration).await
+    }
+
+    /// An app with this manifest, whose id is `scripted`.
+    pub(crate) async fn whole(yaml: String, configuration: NewConfiguration) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let usual: Script = Box::new(|_| None);
         let script = Arc::new(Mutex::new(usual));
@@ -151,9 +159,9 @@ impl Stand {
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         let parts = Parts {
-            yaml: app(auth),
+            yaml,
             origins,
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(RestlessStore::default()),
         };
         let clock = Arc::new(TestClock(AtomicI64::new(NOW * 1000)));
         let engine = engine(&parts, clock.clone()).await;
@@ -185,6 +193,15 @@ impl Stand {
     pub(crate) async fn with_manifest(&self, auth: &str) -> Engine {
         let parts = Parts {
             yaml: app(auth),
+            ..self.parts.clone()
+        };
+        engine(&parts, self.clock.clone()).await
+    }
+
+    /// Another host over the same store with this manifest.
+    pub(crate) async fn with_yaml(&self, yaml: &str) -> Engine {
+        let parts = Parts {
+            yaml: yaml.to_owned(),
             ..self.parts.clone()
         };
         engine(&parts, self.clock.clone()).await
@@ -396,6 +413,16 @@ async fn answer(
         "GET api/me" => json(serde_json::json!({"id": "ada"})),
         _ => status(404, serde_json::json!({})),
     });
+    match reply.headers.iter().find(|(name, _)| name == HOW) {
+        Some((_, how)) if how == "never" => std::future::pending::<()>().await,
+        Some((_, how)) if how == "for ever" => {
+            let spaces =
+                || Ok::<_, std::convert::Infallible>(bytes::Bytes::from_static(&[b' '; 4096]));
+            let body = AxumBody::from_stream(futures_util::stream::repeat_with(spaces));
+            return Response::builder().body(body).unwrap();
+        }
+        _ => {}
+    }
     let mut response = Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         response = response.header(name, value);

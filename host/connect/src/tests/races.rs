@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyport_sandbox::{Fault, Target};
+use keyport_vault::{PostgresOptions, PostgresStore, SledStore};
 
 use super::*;
 
@@ -17,9 +18,8 @@ async fn use_it(engine: &Engine, id: &str) -> u16 {
 }
 
 /// A27, R-store 35: a second use of a rotated token would end the grant at the vendor.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_callers_on_two_hosts_at_the_moment_of_expiry_make_one_token_request() {
-    let world = world().await;
+async fn a_thousand_callers_make_one_token_request(stores: [Arc<dyn Store>; 2]) {
+    let world = world_on(stores, Options::default(), Duration::from_secs(3600)).await;
     let id = world.oauth_connection().await;
     let other = world.second_engine().await;
     world.pass(3601);
@@ -40,6 +40,35 @@ async fn a_thousand_callers_on_two_hosts_at_the_moment_of_expiry_make_one_token_
     }
     assert_eq!(world.vendor.stats().token_requests, before + 1);
     assert_eq!(world.vendor.stats().grants, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_on_two_hosts_at_the_moment_of_expiry_make_one_token_request() {
+    let store: Arc<dyn Store> = Arc::new(RestlessStore::default());
+    a_thousand_callers_make_one_token_request([store.clone(), store]).await;
+}
+
+/// One process may have the embedded store; two engines in it share nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_of_two_engines_on_one_embedded_store_make_one_token_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(folder.path()).unwrap());
+    a_thousand_callers_make_one_token_request([store.clone(), store]).await;
+}
+
+/// Each engine with connections to the database of its own, as two hosts have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_of_two_engines_on_one_postgresql_make_one_token_request() {
+    let Some(server) = keyport_tests::postgres::Cluster::shared() else {
+        return;
+    };
+    let database = server.database();
+    let open = || async {
+        let options = PostgresOptions::parse(&database.url).unwrap();
+        let store: Arc<dyn Store> = Arc::new(PostgresStore::open(options).await.unwrap());
+        store
+    };
+    a_thousand_callers_make_one_token_request([open().await, open().await]).await;
 }
 
 /// A28: the second host's wait is longer than the provider takes.
@@ -208,4 +237,53 @@ async fn a_sign_out_during_a_renewal_leaves_no_grant_behind() {
         ConnectionState::Disconnected
     );
     assert_eq!(world.vendor.stats().grants, 0);
+}
+
+/// A30: whatever the answer says about its end, and wherever this host's clock stands, a token endpoint is asked at most once
+/// in half a minute for one connection, and the connection works all the while.
+#[tokio::test]
+async fn a_life_of_zero_or_a_clock_that_is_five_minutes_off_makes_no_loop_of_refreshes() {
+    use super::provider::{Stand, json};
+    const AUTH: &str = "
+    authorize_url: https://as.keyport.test/authorize
+    token_url: https://as.keyport.test/token
+    response: { expiry: { at: $.ends, unit: seconds } }
+    refresh: { rotates: always }
+    revoke: { none: It ends by itself. }
+";
+    for off in [-300, 0, 300] {
+        let stand = Stand::new(AUTH).await;
+        let mut number = 0;
+        stand.script(move |seen| {
+            (seen.line() == "POST as/token").then(|| {
+                number += 1;
+                json(serde_json::json!({
+                    "access_token": format!("access-{number}"), "refresh_token": format!("refresh-{number}"),
+                    "token_type": "Bearer",
+                    // As the provider's clock has it: a token that is over at once.
+                    "ends": NOW + off,
+                }))
+            })
+        });
+        let id = stand.connected(&[]).await;
+        let asked = || {
+            stand
+                .seen()
+                .iter()
+                .filter(|seen| seen.path == "/token")
+                .count()
+        };
+        let before = asked();
+        // Two minutes of a call each second.
+        for _ in 0..120 {
+            assert_eq!(stand.used(&id).await, 200, "off by {off}");
+            stand.pass(1);
+        }
+        let asked = asked() - before;
+        assert!(
+            asked <= 5,
+            "off by {off}: {asked} token requests in two minutes"
+        );
+        assert_eq!(stand.state(&id).await.0, ConnectionState::Connected);
+    }
 }

@@ -43,6 +43,140 @@ async fn a_link_opens_once_and_within_a_minute() {
     );
 }
 
+fn sent(minutes: Option<u32>) -> NewSession {
+    NewSession {
+        apps: Some(vec!["sandbox".into()]),
+        purpose: Some("Reports".into()),
+        owner_label: Some("Ada of Acme".into()),
+        link: Some(SentLink { minutes }),
+        ..new_session("u1", SessionKind::Connect)
+    }
+}
+
+/// S10: a link that is sent lives for an hour, says what it is for, and looking at it does not use it up.
+#[tokio::test]
+async fn a_link_that_is_sent_says_what_it_is_for_and_opens_once_within_its_hour() {
+    let world = world().await;
+    let created = world
+        .engine
+        .create_session(&world.host, sent(None))
+        .await
+        .unwrap();
+    let token = token_of(&created.url).to_owned();
+    world.pass(59 * 60);
+    for _ in 0..3 {
+        let said = world.engine.sent_link(&token).await.unwrap().unwrap();
+        assert_eq!(
+            (
+                said.platform.as_str(),
+                said.owner_label.as_str(),
+                said.purpose.as_deref()
+            ),
+            ("127.0.0.1:4701", "Ada of Acme", Some("Reports"))
+        );
+        assert_eq!(said.apps, ["Sandbox"]);
+    }
+    let (_, cookie) = world.engine.open_session(&token).await.unwrap();
+    assert_eq!(code(world.engine.sent_link(&token).await), "link_invalid");
+    assert_eq!(
+        code(world.engine.open_session(&token).await),
+        "link_invalid"
+    );
+    // From then on it is a session like any other: its whole time counts from here.
+    for _ in 0..19 {
+        world.pass(25 * 60);
+        assert_eq!(
+            code(world.engine.session_by_cookie(cookie.expose()).await),
+            "ok"
+        );
+    }
+    world.pass(10 * 60);
+    assert_eq!(
+        code(world.engine.session_by_cookie(cookie.expose()).await),
+        "session_over"
+    );
+
+    let late = world
+        .engine
+        .create_session(&world.host, sent(Some(5)))
+        .await
+        .unwrap();
+    world.pass(5 * 60);
+    assert_eq!(
+        code(world.engine.sent_link(token_of(&late.url)).await),
+        "link_invalid"
+    );
+    assert_eq!(
+        code(world.engine.open_session(token_of(&late.url)).await),
+        "link_invalid"
+    );
+    // Links of the platform's own page open at once.
+    let new = new_session("u1", SessionKind::Connect);
+    let usual = world.engine.create_session(&world.host, new).await.unwrap();
+    assert_eq!(
+        world.engine.sent_link(token_of(&usual.url)).await.unwrap(),
+        None
+    );
+}
+
+/// A2, A3: whoever a link reaches could connect their account for somebody else, so it leads back to where the platform sees who
+/// they are, opens one account's sign-in alone, and ends within a day.
+#[tokio::test]
+async fn a_link_cannot_be_sent_that_nobody_checks_the_end_of() {
+    let world = world().await;
+    let tries = [
+        NewSession {
+            return_url: None,
+            ..sent(None)
+        },
+        NewSession {
+            kind: SessionKind::Manage,
+            ..sent(None)
+        },
+        sent(Some(0)),
+        sent(Some(1441)),
+    ];
+    for new in tries {
+        let made = world.engine.create_session(&world.host, new).await;
+        assert_eq!(made.err().unwrap().code(), "invalid_input");
+    }
+    // And what was connected over it is pending until the platform names the owner: somebody else's is let go.
+    let created = world
+        .engine
+        .create_session(&world.host, sent(Some(1440)))
+        .await
+        .unwrap();
+    let opened = world
+        .engine
+        .open_session(token_of(&created.url))
+        .await
+        .unwrap();
+    let session = world
+        .engine
+        .session_by_cookie(opened.1.expose())
+        .await
+        .unwrap();
+    let flow = world.by_key(&session, KEY).await;
+    assert_eq!(flow.status, FlowStatus::AwaitingCompletion);
+    let completion = flow.completion.unwrap();
+    assert!(
+        completion
+            .return_url
+            .unwrap()
+            .starts_with("http://127.0.0.1:4701/back?x=1&")
+    );
+    let victim = CompleteSession {
+        code: completion.code,
+        owner: "victim".into(),
+    };
+    let done = world
+        .engine
+        .complete_session(&world.host, &created.id, victim)
+        .await;
+    assert_eq!(code(done), "wrong_owner");
+    assert_eq!(world.count().await, 0);
+}
+
 #[tokio::test]
 async fn of_twenty_browsers_that_open_one_link_one_gets_in() {
     let world = world().await;

@@ -199,6 +199,7 @@ async fn an_operator_can_narrow_an_apps_hosts() {
     let new = NewConfiguration {
         grants: GrantsView {
             hosts: Some(vec!["other.example.com".into()]),
+            ..GrantsView::default()
         },
         ..NewConfiguration::default()
     };
@@ -211,4 +212,19 @@ async fn an_operator_can_narrow_an_apps_hosts() {
     let flow = world.by_key(&session, KEY).await;
     assert_eq!(flow.status, FlowStatus::Failed);
     assert_eq!(world.vendor.stats().api_requests, 0);
+}
+
+#[tokio::test]
+async fn credentials_in_the_clear_are_granted_only_to_an_app_that_asks_for_them() {
+    let world = world().await;
+    let new = NewConfiguration {
+        grants: GrantsView {
+            raw_credentials: true,
+            ..GrantsView::default()
+        },
+        ..NewConfiguration::default()
+    };
+    let refused = world.engine.configure(&world.host, "sandbox", new).await;
+    let error = refused.err().unwrap().to_string();
+    assert!(error.contains("does not ask"), "{error}");
 }

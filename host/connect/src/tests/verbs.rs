@@ -352,6 +352,7 @@ async fn an_imported_grant_that_does_not_pass_is_not_revoked() {
         token: Some(ImportToken {
             access_token: token.access.expose().to_owned(),
             refresh_token: None,
+            token_secret: None,
             expires_at: Some("2030-01-01T00:00:00Z".into()),
             scopes: vec![],
             capture: IndexMap::new(),

@@ -50,6 +50,9 @@ pub(crate) enum For {
 pub(crate) struct TokenClient<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) owner: &'a Owner,
+    /// The app, and the way to sign in to it.
+    pub(crate) app: &'a str,
+    pub(crate) method: &'a str,
     pub(crate) oauth: &'a Oauth2,
     pub(crate) keys: &'a ClientKeys,
     pub(crate) endpoints: &'a Endpoints,
@@ -184,7 +187,13 @@ impl TokenClient<'_> {
         url: &Url,
         params: &[(String, String)],
     ) -> Result<TokenAnswer, TokenFailure> {
-        let response = self.send(url, params).await?;
+        let response = match &self.oauth.by_component {
+            // Boxed: a call into a component is large, and most sign-ins have none.
+            Some(_) if self.purpose != For::Other => {
+                Box::pin(self.by_component(url, params)).await?
+            }
+            _ => self.send(url, params).await?,
+        };
         let read = match self.purpose {
             For::Refresh => refresh_answer,
             For::Grant | For::Other => token_answer,
@@ -205,15 +214,15 @@ impl TokenClient<'_> {
             return Err(TokenFailure::misconfigured("not_run_here"));
         }
         self.pinned(url)?;
-        let auth = self.keys.auth.unwrap_or(self.oauth.client_auth);
+        let own = self.oauth.refresh.client_auth;
+        let own = own.filter(|_| self.purpose == For::Refresh);
+        let auth = own.or(self.keys.auth).unwrap_or(self.oauth.client_auth);
         let mut params: Vec<(&str, &str)> = params
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        if let Some(resource) = &self.endpoints.resource
-            && self.purpose != For::Other
-        {
-            params.push(("resource", resource));
+        if self.purpose != For::Other {
+            params.extend(self.endpoints.resources().map(|uri| ("resource", uri)));
         }
         let assertion = match auth {
             ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt => {
@@ -273,6 +282,29 @@ impl TokenClient<'_> {
         pass: &keyport_egress::Pass,
         request: PlainRequest,
     ) -> Result<PlainResponse, TokenFailure> {
+        let sent = async {
+            let response = self.engine.send_own(pass, request).await?;
+            Ok((response.status >= 500, response))
+        };
+        self.in_turn_of(url, sent).await
+    }
+
+    /// The same for what is not one request of the host's own.
+    pub(super) async fn in_turn<T>(
+        &self,
+        url: &Url,
+        work: impl Future<Output = Result<T, TokenFailure>>,
+    ) -> Result<T, TokenFailure> {
+        let work = async { work.await.map(|done| (false, done)) };
+        self.in_turn_of(url, work).await
+    }
+
+    /// Work that tells whether the host is down beside what it gives.
+    async fn in_turn_of<T>(
+        &self,
+        url: &Url,
+        work: impl Future<Output = Result<(bool, T), TokenFailure>>,
+    ) -> Result<T, TokenFailure> {
         let gate = &self.engine.inner.gate;
         let renewal = self.purpose == For::Refresh;
         let turn = gate
@@ -286,15 +318,14 @@ impl TokenClient<'_> {
                     Closed::Crowded => None,
                 },
             })?;
-        let result = self.engine.send_own(pass, request).await;
+        let result = work.await;
         let seen = match &result {
-            Ok(response) if response.status >= 500 => Seen::Down,
-            Ok(_) => Seen::Up,
-            Err(TokenFailure::Down { .. }) => Seen::Down,
+            Ok((true, _)) | Err(TokenFailure::Down { .. }) => Seen::Down,
+            Ok((false, _)) => Seen::Up,
             Err(_) => Seen::Nothing,
         };
         turn.end(seen, self.engine.now());
-        result
+        result.map(|(_, done)| done)
     }
 
     /// Refuses an address that this client's secret may not go to, however it was made.
@@ -334,8 +365,8 @@ impl TokenClient<'_> {
                 retry_after_ms: None,
             }
         })?;
-        let audience = match &self.endpoints.issuer {
-            Some(issuer) if self.endpoints.found => issuer.clone(),
+        let audience = match self.endpoints.one_issuer() {
+            Some(issuer) if self.endpoints.found => issuer.to_owned(),
             _ => url.to_string(),
         };
         let usual = [
@@ -358,7 +389,7 @@ impl TokenClient<'_> {
     }
 
     /// The client's own certificate (RFC 8705), for the hosts of this request.
-    fn certificate(
+    pub(super) fn certificate(
         &self,
         hosts: &keyport_manifest::AllowedHosts,
     ) -> Result<keyport_egress::Identity, TokenFailure> {

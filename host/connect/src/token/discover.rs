@@ -6,7 +6,10 @@
 //! user-info and fragment; where its host leads is checked by egress when it is used, like any other (A21). What is found is
 //! pinned in the flow and in the connection.
 //!
-//! Left out: issuers with a hole (`{tenantid}`), signed metadata, `logo_uri` and every other link, which are never fetched.
+//! An issuer with a hole (`{tenantid}`; Microsoft's) counts only where the manifest declares exactly that text, and then the
+//! `id_token` has to say which tenant it is ([`super::id_token`]).
+//!
+//! Left out: signed metadata, `logo_uri` and every other link, which are never fetched.
 
 use keyport_manifest::{Discover, Oauth2, PlainRequest, PlainResponse, Scope};
 use keyport_vault::Owner;
@@ -97,7 +100,12 @@ impl Engine {
         // The resource may name several; the first that can be used is. A server that is down is not passed over in silence.
         let mut trouble = TokenFailure::misconfigured("no_authorization_server");
         for issuer in resource.servers.iter().take(4) {
-            match self.server(owner, issuer).await {
+            // A resource names servers of its own choice: none of them may say that it is many.
+            let pattern = oauth
+                .issuer_pattern
+                .as_deref()
+                .filter(|_| resource.uri.is_none());
+            match self.server(owner, issuer, pattern).await {
                 Ok(metadata) => return self.found(oauth, scope, metadata, &resource).map(Some),
                 Err(failure) => trouble = failure,
             }
@@ -106,7 +114,12 @@ impl Engine {
     }
 
     /// The metadata of an authorization server, by either of the standards.
-    async fn server(&self, owner: &Owner, issuer: &str) -> Result<Metadata, TokenFailure> {
+    async fn server(
+        &self,
+        owner: &Owner,
+        issuer: &str,
+        pattern: Option<&str>,
+    ) -> Result<Metadata, TokenFailure> {
         let url = https(issuer).ok_or_else(|| TokenFailure::misconfigured("bad_issuer"))?;
         let mut trouble = TokenFailure::misconfigured("no_metadata");
         for at in well_known(&url) {
@@ -115,7 +128,7 @@ impl Engine {
                     let metadata: Metadata = serde_json::from_slice(&document)
                         .map_err(|_| TokenFailure::misconfigured("metadata_unreadable"))?;
                     // Exactly, as text: anything else lets a server speak for another one.
-                    if metadata.issuer != issuer {
+                    if metadata.issuer != pattern.unwrap_or(issuer) {
                         return Err(TokenFailure::misconfigured("wrong_issuer"));
                     }
                     return Ok(metadata);
@@ -233,6 +246,9 @@ impl Engine {
                 issuer: Some(declared.issuer.unwrap_or(metadata.issuer)),
                 jwks: endpoint(None, metadata.jwks_uri)?,
                 resource: resource.uri.clone(),
+                resources: declared.resources,
+                introspect: endpoint(declared.introspect, None)?,
+                tenant: None,
                 found: true,
                 document: metadata.client_id_metadata_document_supported,
             },

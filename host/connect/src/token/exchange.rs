@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 use keyport_manifest::rules::{exchange_answer, outgoing};
-use keyport_manifest::{Exchange, Oauth2Grant, Scope, TokenAnswer};
+use keyport_manifest::{Exchange, Oauth2Grant, RefreshBy, Scope, TokenAnswer};
 use keyport_vault::Owner;
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl, RequestTokenError, TokenUrl};
 use serde_json::json;
@@ -29,6 +29,8 @@ pub(crate) struct Granted {
     pub(crate) tokens: IndexMap<String, Token>,
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) capture: IndexMap<String, Hidden>,
+    /// The tenant of whoever signed in, where the issuer has a hole for it.
+    pub(crate) tenant: Option<String>,
 }
 
 impl Granted {
@@ -49,6 +51,8 @@ impl Granted {
             refresh: refresh.map(Hidden::new),
             expires_at: ends.map(|seconds| seconds.saturating_mul(1000)),
             obtained_at: now_ms,
+            idle_until: None,
+            ends_at: None,
             generation,
         };
         let tokens: IndexMap<String, Token> = answer
@@ -65,6 +69,12 @@ impl Granted {
             answer.refresh_token.as_ref().map(|token| token.expose()),
             answer.expires_at,
         );
+        let from_now = |seconds: Option<u64>| {
+            let ms = i64::try_from(seconds?).ok()?.saturating_mul(1000);
+            Some(now_ms.saturating_add(ms))
+        };
+        first.idle_until = from_now(answer.idle_in);
+        first.ends_at = from_now(answer.ends_in);
         // They come from one answer and are renewed by one: the first to end decides when.
         first.expires_at = tokens
             .values()
@@ -76,6 +86,7 @@ impl Granted {
             tokens,
             scopes: answer.scopes,
             capture,
+            tenant: None,
         }
     }
 }
@@ -101,7 +112,7 @@ impl Engine {
     /// Redeems a code, once: whatever the answer is, the caller has spent the flow before. `returned` is the callback.
     pub(crate) async fn exchange(
         &self,
-        owner: &Owner,
+        (owner, app): (&Owner, &str),
         flow: &FlowSealed,
         code: &str,
         capture: &IndexMap<String, Hidden>,
@@ -120,12 +131,17 @@ impl Engine {
         let client = TokenClient {
             engine: self,
             owner,
+            app,
+            method: &flow.method,
             oauth: &flow.oauth,
             keys: &flow.client,
             endpoints: &endpoints,
             scope: &seen,
             purpose: For::Grant,
         };
+        if flow.oauth.grant == Oauth2Grant::AdminConsent {
+            return self.ask_unattended(&client, &flow.scopes, 1).await;
+        }
         let url = known(endpoints.token.as_ref(), "bad_token_url")?;
         let broken = |_| TokenFailure::misconfigured("bad_redirect_uri");
         let basic = client.basic().set_token_uri(TokenUrl::from_url(url));
@@ -159,7 +175,8 @@ impl Engine {
             let read = request.request_async(&http).await;
             taken(&side, read)?
         };
-        self.granted(&client, answer, 1, flow.nonce.as_ref()).await
+        self.granted(&client, answer, 1, flow.nonce.as_ref(), None)
+            .await
     }
 
     /// Asks for a token without anybody there: as the client itself, or with a signed assertion.
@@ -174,7 +191,7 @@ impl Engine {
         let scopes = oauth.scopes.join(scopes.iter().map(String::as_str));
         let mut params = Vec::new();
         match oauth.grant {
-            Oauth2Grant::ClientCredentials => {
+            Oauth2Grant::ClientCredentials | Oauth2Grant::AdminConsent => {
                 params.push(("grant_type".to_owned(), "client_credentials".to_owned()));
             }
             Oauth2Grant::JwtBearer => {
@@ -203,43 +220,68 @@ impl Engine {
             params.push((oauth.scopes.param.clone(), scopes));
         }
         let answer = client.ask(&url, &params).await?;
-        self.granted(client, answer, generation, None).await
+        self.granted(client, answer, generation, None, None).await
     }
 
-    /// What is kept of an answer: after the check of who signed in, and the further exchange.
+    /// What is kept of an answer: after the check of who signed in, and the further exchange. `before` is the token that is
+    /// renewed: where the exchange cannot be made now, the answer's refresh token, perhaps the only one that still works, is
+    /// kept beside it, and all is tried again soon.
     pub(crate) async fn granted(
         &self,
         client: &TokenClient<'_>,
         answer: TokenAnswer,
         generation: u64,
         nonce: Option<&Hidden>,
+        before: Option<&Token>,
     ) -> Result<Granted, TokenFailure> {
-        self.check_claimant(&Claimant {
-            client,
-            id_token: answer.id_token.as_ref().map(|token| token.expose()),
-            nonce: nonce.map(Hidden::expose),
-        })
-        .await?;
+        let tenant = self
+            .check_claimant(&Claimant {
+                client,
+                id_token: answer.id_token.as_ref().map(|token| token.expose()),
+                nonce: nonce.map(Hidden::expose),
+            })
+            .await?;
         let mut granted = Granted::from_answer(answer, self.now(), generation);
-        if let Some(exchange) = &client.oauth.exchange
-            && client.purpose != For::Refresh
-        {
-            let further = self
-                .exchange_further(client, exchange, &granted.token)
-                .await?;
+        granted.tenant = tenant;
+        if let Some(exchange) = &client.oauth.exchange {
+            let made = Box::pin(self.exchange_further(client, exchange, &granted.token)).await;
+            let further = match (made, before) {
+                (Ok(further), _) => further,
+                (Err(failure), Some(before))
+                    if !matches!(failure, TokenFailure::Refused { .. }) =>
+                {
+                    let now = self.now();
+                    granted.token = Token {
+                        access: before.access.clone(),
+                        refresh: granted.token.refresh,
+                        idle_until: granted.token.idle_until,
+                        ends_at: granted.token.ends_at,
+                        expires_at: Some(now),
+                        obtained_at: now,
+                        generation,
+                    };
+                    granted.tokens = IndexMap::new();
+                    return Ok(granted);
+                }
+                (Err(failure), _) => return Err(failure),
+            };
             let mut capture = std::mem::take(&mut granted.capture);
             capture.extend(further.capture);
             granted = Granted {
                 tokens: std::mem::take(&mut granted.tokens),
                 scopes: further.scopes.or(granted.scopes),
                 capture,
+                tenant: granted.tenant.take(),
                 token: Token {
                     refresh: further.token.refresh.or(granted.token.refresh),
+                    idle_until: granted.token.idle_until,
+                    ends_at: granted.token.ends_at,
                     generation,
                     ..further.token
                 },
             };
         }
+        self.ask_about(client, &mut granted).await?;
         Ok(granted)
     }
 
@@ -255,7 +297,9 @@ impl Engine {
         if let Some(refresh) = &token.refresh {
             seen.set_value("token", "refresh_token", json!(refresh.expose()));
         }
-        let refreshes = client.purpose == For::Refresh;
+        // After a refresh token did its work, it is made as after a sign-in.
+        let refreshes =
+            client.purpose == For::Refresh && client.oauth.refresh.by == RefreshBy::Exchange;
         let request = outgoing::exchange_request(client.oauth, exchange, refreshes, &seen)
             .map_err(|_| TokenFailure::misconfigured("bad_token_request"))?;
         let url =

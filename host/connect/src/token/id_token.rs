@@ -5,6 +5,9 @@
 //! token came over TLS straight from the token endpoint, which is what the standard accepts in place of the signature, and
 //! its claims are held to what the manifest knows (`issuer`) and to what was sent.
 //!
+//! Where the issuer has a hole for the tenant (Microsoft's `common`), the token's own `tid` fills it, once: the connection keeps
+//! the tenant, and no other tenant's token counts for it afterwards.
+//!
 //! Threat: an answer with somebody else's token in it connects their account id to this person's grant.
 
 use keyport_manifest::{CaptureSource, Oauth2, PlainRequest};
@@ -38,11 +41,23 @@ pub(crate) fn wanted(oauth: &Oauth2) -> bool {
 }
 
 impl Engine {
-    /// Checks an answer's `id_token`, if the manifest keeps something of it.
-    pub(super) async fn check_claimant(&self, who: &Claimant<'_>) -> Result<(), TokenFailure> {
+    /// Checks an answer's `id_token`, if the manifest keeps something of it. Says the tenant, where the issuer is a pattern.
+    pub(super) async fn check_claimant(
+        &self,
+        who: &Claimant<'_>,
+    ) -> Result<Option<String>, TokenFailure> {
         let client = who.client;
+        let endpoints = client.endpoints;
+        let patterned = endpoints.issuer.is_some() && endpoints.one_issuer().is_none();
         let Some(token) = who.id_token.filter(|_| wanted(client.oauth)) else {
-            return Ok(());
+            // Without it nobody says whose tokens these are; a refresh goes on with the tenant that is known.
+            return if patterned && endpoints.tenant.is_none() {
+                Err(TokenFailure::Unreadable {
+                    code: "id_token_missing".into(),
+                })
+            } else {
+                Ok(None)
+            };
         };
         let claims = match &client.endpoints.jwks {
             Some(jwks) => self.signed_claims(client, jwks, token).await?,
@@ -58,8 +73,19 @@ impl Engine {
         };
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let signed = client.endpoints.jwks.is_some();
-        if let Some(issuer) = &client.endpoints.issuer
-            && text("iss") != Some(issuer)
+        let tenant = text("tid").filter(|_| patterned);
+        let issuer = match (patterned, tenant) {
+            (false, _) => endpoints.issuer.clone(),
+            (true, Some(tenant)) => endpoints.issuer_of(tenant),
+            (true, None) => None,
+        };
+        let known = endpoints.tenant.as_deref();
+        if patterned && (issuer.is_none() || known.is_some_and(|known| Some(known) != tenant)) {
+            return wrong("id_token_tenant");
+        }
+        if issuer
+            .as_deref()
+            .is_some_and(|issuer| text("iss") != Some(issuer))
         {
             return wrong("id_token_issuer");
         }
@@ -89,7 +115,8 @@ impl Engine {
         {
             return wrong("id_token_nonce");
         }
-        Ok(())
+        let tenant = tenant.map(str::to_owned);
+        Ok(tenant)
     }
 
     /// The claims of a token that a key of this set signed. A set without the key is asked for again, once.

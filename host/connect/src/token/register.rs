@@ -107,18 +107,27 @@ impl Engine {
         }
     }
 
-    /// Forgets a registration that its server does not know any more: the next sign-in registers anew, once.
+    /// Forgets a registration that its server does not know any more, so that it is registered anew. `client` is the one that
+    /// was refused: one that somebody has registered meanwhile is left alone.
     pub(crate) async fn forget_registration(
         &self,
         owner: &Owner,
         endpoints: &Endpoints,
         config: &str,
+        client: Option<&str>,
     ) {
         let issuer = endpoints.issuer.as_deref().unwrap_or_default();
         let segment = Engine::callback_of_server(config, issuer);
         let id = registration_id(owner, issuer, &self.redirect_uri(&segment));
-        let at = record::record_id::<Registration>(owner, &id);
-        match self.commit(vec![record::delete(&at, Expect::Exists)]).await {
+        let Ok(stored) = self.load::<Registration>(&id).await else {
+            return;
+        };
+        let kept = stored.sealed().ok().map(|sealed| sealed.client.id.as_str());
+        if client.is_some_and(|refused| kept.is_some_and(|kept| kept != refused)) {
+            return;
+        }
+        let gone = record::delete(&stored.id, Expect::At(stored.rev));
+        match self.commit(vec![gone]).await {
             Ok(_) | Err(ConnectError::Stale) => {}
             Err(error) => {
                 tracing::warn!(%owner, code = error.code(), "a dead registration was not forgotten");
@@ -290,7 +299,7 @@ fn method_name(auth: ClientAuth) -> Option<&'static str> {
         ClientAuth::Body => "client_secret_post",
         ClientAuth::Basic | ClientAuth::BasicRaw => "client_secret_basic",
         ClientAuth::ClientSecretJwt => "client_secret_jwt",
-        ClientAuth::PrivateKeyJwt | ClientAuth::Tls => return None,
+        ClientAuth::BasicSecret | ClientAuth::PrivateKeyJwt | ClientAuth::Tls => return None,
     })
 }
 

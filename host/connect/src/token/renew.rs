@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 use keyport_manifest::rules::prolonged;
-use keyport_manifest::{Oauth2, Oauth2Grant, RefreshBy, Scope};
+use keyport_manifest::{Oauth2, RefreshBy, Scope};
 use keyport_vault::Owner;
 use oauth2::{RefreshToken, TokenUrl};
 
@@ -20,10 +20,7 @@ use crate::use_::scope;
 
 /// Whether this token can be renewed without its person.
 pub(crate) fn renewable(oauth: &Oauth2, token: &Token) -> bool {
-    let unattended = matches!(
-        oauth.grant,
-        Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer
-    );
+    let unattended = oauth.grant.is_unattended();
     match oauth.refresh.by {
         RefreshBy::RefreshToken => token.refresh.is_some() || unattended,
         RefreshBy::Exchange => oauth.exchange.is_some(),
@@ -46,9 +43,9 @@ impl Engine {
             return false;
         };
         let entry = self.inner.catalogue.get(&clear.app);
-        match entry.and_then(|entry| entry.oauth(&clear.method)) {
-            Ok(oauth) => renewable(oauth, token),
-            Err(_) => token.refresh.is_some(),
+        match entry.as_ref().map(|entry| entry.oauth(&clear.method)) {
+            Ok(Ok(oauth)) => renewable(oauth, token),
+            _ => token.refresh.is_some(),
         }
     }
 
@@ -72,6 +69,8 @@ impl Engine {
         let client = TokenClient {
             engine: self,
             owner: stored.owner(),
+            app: &stored.clear.app,
+            method: &stored.clear.method,
             oauth,
             keys: &keys,
             endpoints: &endpoints,
@@ -114,6 +113,7 @@ impl Engine {
                     tokens: IndexMap::new(),
                     scopes: None,
                     capture: IndexMap::new(),
+                    tenant: None,
                 })
             }
             (RefreshBy::RefreshToken, Some(refresh)) => {
@@ -128,7 +128,8 @@ impl Engine {
                 };
                 let read = request.request_async(&http).await;
                 let answer = taken(&side, read)?;
-                self.granted(&client, answer, generation, None).await
+                self.granted(&client, answer, generation, None, Some(token))
+                    .await
             }
             (RefreshBy::RefreshToken | RefreshBy::SignInAgain, _) => {
                 let scopes = self.asked_for(&stored.clear, oauth, &seen).await?;
@@ -179,7 +180,7 @@ impl Engine {
             .with_variant(&scope::of_connection(sealed, clear.account.as_ref()));
         let endpoints = match &sealed.endpoints {
             Some(pinned) => pinned.clone(),
-            None => scope::endpoints(entry, oauth, &seen).map_err(|_| broken("bad_token_url"))?,
+            None => scope::endpoints(&entry, oauth, &seen).map_err(|_| broken("bad_token_url"))?,
         };
         let config = self
             .configuration_for(&clear.app, clear.config.as_deref())

@@ -12,6 +12,7 @@ use oauth2::{AccessToken, RefreshToken, RevocationUrl, StandardRevocableToken};
 use url::Url;
 
 use super::client::{For, Revoker, TokenClient, TokenFailure};
+use crate::configuration::fixed_hosts;
 use crate::engine::Engine;
 use crate::hidden::Hidden;
 use crate::record::{Connection, ConnectionClear, ConnectionSealed, Stored};
@@ -38,7 +39,7 @@ impl Engine {
         };
         let name = &entry.manifest.name;
         if let Ok(AuthMethod::Session(session)) = entry.method(&stored.clear.method) {
-            return self.log_out(stored, sealed, entry, session).await;
+            return self.log_out(stored, sealed, &entry, session).await;
         }
         let Ok(oauth) = entry.oauth(&stored.clear.method) else {
             return (
@@ -100,6 +101,8 @@ impl Engine {
         let client = TokenClient {
             engine: self,
             owner,
+            app: &clear.app,
+            method: &clear.method,
             oauth,
             keys: &keys,
             endpoints: &endpoints,
@@ -199,19 +202,30 @@ impl Engine {
             .catalogue
             .get(&stored.clear.app)
             .map_err(|_| broken("app_gone"))?;
+        // What the operator grants of hosts is for calls; a sign-out goes where the manifest says.
+        let config = self.config_of(stored).await.ok().flatten();
+        let config = config.map(|config| crate::record::ConfigurationSealed {
+            grants: crate::view::GrantsView::default(),
+            ..config
+        });
         let parts = PassParts {
-            entry,
+            entry: &entry,
             owner: stored.owner(),
             method: &stored.clear.method,
             sealed,
             account: stored.clear.account.as_ref(),
-            config: None,
+            config: config.as_ref(),
         };
         let (mut pass, mut known) = self
             .pass(&parts, Purpose::Flow)
             .await
             .map_err(|_| broken("no_credentials"))?;
         // Some apps end a grant with the client's own credentials; those go to pinned hosts only.
+        let names_secret = request.templates().iter().any(|(_, template)| {
+            let refs = template.refs();
+            let mut all = refs.iter();
+            all.any(|at| at.root == "app" && at.name() == Some("client_secret"))
+        });
         let client = self
             .client_of(stored.owner(), &stored.clear, sealed, oauth)
             .await;
@@ -232,7 +246,27 @@ impl Engine {
         if own_authorization {
             pass.credential = None;
         }
-        if let Ok(url) = Url::parse(&plain.url)
+        let url = Url::parse(&plain.url).ok();
+        if names_secret {
+            let (keys, _, _) = client.as_ref().map_err(Clone::clone)?;
+            let pins = keys.pins.as_ref();
+            let pinned = pins.is_none_or(|pins| {
+                let at = url.as_ref().or(pass.base_url.as_ref());
+                let mut pins = pins
+                    .iter()
+                    .filter_map(|pin| pin.parse::<HostPattern>().ok());
+                at.is_some_and(|at| pins.any(|pin| pin.allows(at)))
+            });
+            if !pinned {
+                return Err(broken("client_not_for_this_host"));
+            }
+        }
+        // One that the manifest writes out is the vendor's, whatever host it is.
+        let written = |url: &Url| {
+            let fixed = fixed_hosts(&request.path, &entry.manifest);
+            fixed.iter().any(|host| host.allows(url))
+        };
+        if let Some(url) = url
             && !pass.hosts.allows(&url)
         {
             let endpoints = client.map(|(_, endpoints, _)| endpoints)?;
@@ -241,7 +275,7 @@ impl Engine {
                 .flatten()
                 .filter_map(|known| Url::parse(known).ok())
                 .any(|known| known.origin() == url.origin());
-            if !known_host {
+            if !known_host && !written(&url) {
                 return Err(broken("revocation_host_not_allowed"));
             }
             pass.credential = None;

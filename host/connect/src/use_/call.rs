@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use http::Method;
 use keyport_egress::{Methods, Pass, Purpose, SafeRequest};
-use keyport_manifest::{Effect, Means, Scope, Slot};
-use keyport_plugin::{Call, CallError, LogLevel, LogLine, SecretKit};
+use keyport_manifest::{Effect, Grant, Means, RecipeError, Scope, SecretText, Slot};
+use keyport_plugin::{Call, CallError, LogLevel, LogLine, Minter, SecretKit};
 use serde_json::Value;
 use url::Url;
 
+use super::held;
 use super::pass::{PassParts, is_public};
 use crate::actor::Actor;
+use crate::catalogue::AppEntry;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::jose;
 use crate::record::{Connection, Stored};
 use crate::view::{KeyScope, PollResult};
 
@@ -38,13 +41,18 @@ impl Engine {
         let app = parts.entry.id().to_owned();
         Ok(Call {
             manifest: parts.entry.guest_view(parts.method),
-            values: public_values(parts),
+            values: {
+                let mut values = public_values(parts);
+                values.extend(raw_values(parts)?);
+                values
+            },
             egress: self.inner.egress.clone(),
             pass,
             secrets: SecretKit {
                 recipes: manifest.recipes.clone(),
                 handles: manifest.handles.clone(),
                 scope,
+                minter: Some(minter(self.now())),
             },
             log: Arc::new(move |line| log(&app, &line)),
             read_only,
@@ -67,13 +75,13 @@ impl Engine {
     ) -> Result<Value, ConnectError> {
         actor.require(KeyScope::Actions)?;
         let mut stored = self.ready(actor, id, None).await?;
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let declared = entry
             .manifest
             .actions
             .get(action)
             .ok_or(ConnectError::not_found("action"))?;
-        check_input(input)?;
+        held::input(&declared.input, input)?;
         let read_only = declared.effect == Effect::Read;
         let mut retried = false;
         loop {
@@ -95,6 +103,7 @@ impl Engine {
             {
                 Ok(output) => {
                     self.used(&stored).await;
+                    held::output(declared, &output)?;
                     return Ok(output);
                 }
                 // The app did not accept the credentials, so nothing was done: renew them once, then ask again.
@@ -126,17 +135,37 @@ impl Engine {
         cursor: Option<&Value>,
     ) -> Result<PollResult, ConnectError> {
         actor.require(KeyScope::Actions)?;
-        let mut stored = self.ready(actor, id, None).await?;
-        let entry = self.inner.catalogue.get(&stored.clear.app)?.clone();
-        if !entry.manifest.triggers.contains_key(trigger) {
-            return Err(ConnectError::not_found("trigger"));
+        let stored = self.ready(actor, id, None).await?;
+        let entry = self.inner.catalogue.get(&stored.clear.app)?;
+        let declared = entry
+            .manifest
+            .triggers
+            .get(trigger)
+            .ok_or(ConnectError::not_found("trigger"))?;
+        if declared.request.is_none() && !declared.code {
+            return Err(ConnectError::state(
+                "not_polled",
+                "the app sends these events by itself; subscribe the trigger instead",
+            ));
         }
-        check_input(input)?;
+        held::input(&declared.input, input)?;
+        self.poll_with(stored, &entry, trigger, input, cursor).await
+    }
+
+    /// Asks for one page of what is new, by a connection that may be used.
+    pub(crate) async fn poll_with(
+        &self,
+        mut stored: Stored<Connection>,
+        entry: &AppEntry,
+        trigger: &str,
+        input: &Value,
+        cursor: Option<&Value>,
+    ) -> Result<PollResult, ConnectError> {
         let mut retried = false;
         loop {
             let config = self.config_of(&stored).await?;
             let parts = PassParts {
-                entry: &entry,
+                entry,
                 owner: stored.owner(),
                 method: &stored.clear.method,
                 sealed: stored.sealed()?,
@@ -198,6 +227,16 @@ impl Engine {
     }
 }
 
+/// What a rule says of an answer, for whoever asked.
+pub(crate) fn rule_failed(failure: keyport_manifest::Failure) -> ConnectError {
+    ConnectError::App {
+        code: failure.means.as_str().to_owned(),
+        means: failure.means,
+        say: failure.say,
+        retry_after_ms: failure.retry_after_ms,
+    }
+}
+
 fn refused(error: &ConnectError) -> bool {
     matches!(
         error,
@@ -206,17 +245,6 @@ fn refused(error: &ConnectError) -> bool {
             ..
         }
     )
-}
-
-fn check_input(input: &Value) -> Result<(), ConnectError> {
-    if input.is_object() {
-        Ok(())
-    } else {
-        Err(ConnectError::invalid(
-            "input",
-            "the input is a JSON object; send {} where there is nothing to say",
-        ))
-    }
 }
 
 /// Requests that the manifest marks as safe although their method could write, with the exact paths that they have for this
@@ -297,6 +325,43 @@ fn public_values(parts: &PassParts<'_>) -> BTreeMap<String, String> {
     values
 }
 
+/// Credentials in the clear, for a component whose manifest asks for them and that the operator lets have them: by their
+/// names in templates. Never a refresh token or a client's secret, which are not for one call. An app that asks and was not
+/// granted it does not run.
+fn raw_values(parts: &PassParts<'_>) -> Result<BTreeMap<String, String>, ConnectError> {
+    if !parts.entry.manifest.asks_for(Grant::RawCredentials) {
+        return Ok(BTreeMap::new());
+    }
+    let granted = parts
+        .config
+        .is_some_and(|config| config.grants.raw_credentials);
+    if !granted {
+        return Err(ConnectError::misconfigured(
+            "raw_credentials_not_granted",
+            "this app's component asks for credentials in the clear; the operator has to grant `raw_credentials` in the app's configuration first",
+        ));
+    }
+    let typed = [
+        ("fields", &parts.sealed.fields),
+        ("credentials", &parts.sealed.credentials),
+    ];
+    let mut values: BTreeMap<String, String> = typed
+        .into_iter()
+        .flat_map(|(root, values)| {
+            values
+                .iter()
+                .map(move |(id, value)| (format!("{root}.{id}"), value.expose().to_owned()))
+        })
+        .collect();
+    if let Some(token) = &parts.sealed.token {
+        values.insert(
+            "token.access_token".into(),
+            token.access.expose().to_owned(),
+        );
+    }
+    Ok(values)
+}
+
 /// What a component's failure is to whoever asked.
 pub(crate) fn call_error(error: CallError) -> ConnectError {
     match error {
@@ -330,7 +395,16 @@ pub(crate) fn call_error(error: CallError) -> ConnectError {
     }
 }
 
-fn log(app: &str, line: &LogLine) {
+/// Signs the tokens that recipes declare, at this time.
+pub(crate) fn minter(now_ms: i64) -> Minter {
+    Arc::new(move |jwt, scope| {
+        let minted = jose::mint(jwt, scope, &[], now_ms.div_euclid(1000))
+            .map_err(|error| RecipeError::NotSigned(error.to_string()))?;
+        Ok(SecretText::new(minted.expose().to_owned()))
+    })
+}
+
+pub(crate) fn log(app: &str, line: &LogLine) {
     let text = line.text.as_str();
     match line.level {
         LogLevel::Error | LogLevel::Warn => {

@@ -63,10 +63,7 @@ impl Engine {
 
 /// The method's fields that sign: with one of these, whoever reads it makes as many requests or tokens as they like.
 fn signing_fields(manifest: &Manifest, auth: &AuthMethod) -> Vec<String> {
-    let recipes = manifest.recipes.values().filter_map(|recipe| match recipe {
-        Recipe::HmacSha256 { key, .. } => Some(key),
-        Recipe::Basic { .. } => None,
-    });
+    let recipes = manifest.recipes.values().filter_map(Recipe::signing_key);
     let own: Vec<&Template> = match auth {
         AuthMethod::Jwt(m) => vec![&m.sign.key],
         AuthMethod::Hmac(m) => vec![&m.key],

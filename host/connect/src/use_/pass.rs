@@ -17,6 +17,7 @@ use super::scope;
 use crate::catalogue::AppEntry;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::flow::client;
 use crate::hidden::Hidden;
 use crate::record::{ConfigurationSealed, ConnectionSealed};
 use crate::view::AccountView;
@@ -56,6 +57,7 @@ impl Engine {
         let arranged = self.arrange(parts, &audience, &mut scope).await?;
         let mut pass = Pass::new(parts.owner.as_str(), purpose, hosts);
         let mut secrets = parts.secrets();
+        secrets.extend(parts.app(&mut scope, &audience)?);
         secrets.extend(arranged.scrub);
         let (mut main, further) = parts.credentials(&api, &scope)?;
         main.scrub = secrets;
@@ -84,18 +86,21 @@ impl Engine {
         let manifest = &parts.entry.manifest;
         let mut scope = manifest.with_variant(&scope::of_connection(parts.sealed, parts.account));
         let arranged = self.arrange(parts, &host, &mut scope).await?;
+        let own = parts.app(&mut scope, &host)?;
         let mut pass = Pass::new(parts.owner.as_str(), Purpose::Flow, host.clone());
+        let which = credential_at(manifest, &scope, &host);
         let mut main = Credential::new(host);
         let auth = parts.entry.method(parts.method)?;
-        if !matches!(auth, keyport_manifest::AuthMethod::Hmac(_)) {
+        if !matches!(auth, keyport_manifest::AuthMethod::Hmac(_)) && which != CredentialRef::None {
             for inject in auth.injections() {
-                if inject.credential == CredentialRef::Main {
+                if inject.credential == which && parts.has(&which)? {
                     main.parts.push(injection(inject, &scope)?);
                 }
             }
         }
         main.scrub = parts.secrets();
-        main.signer = arranged.signer;
+        main.scrub.extend(own);
+        main.signer = arranged.signer.filter(|_| which == CredentialRef::Main);
         pass.credential = Some(main);
         pass.identity = arranged.identity;
         // Constants of the API go along where they are known by now.
@@ -172,21 +177,13 @@ impl PassParts<'_> {
         let mut named: IndexMap<CredentialRef, Credential> = IndexMap::new();
         // A signature's own injections are the signer's: they are made when the request is.
         let signed = matches!(auth, keyport_manifest::AuthMethod::Hmac(_));
-        // One that this connection lacks (the person agreed to the first token alone) is left out of its calls.
-        let there = |name: &CredentialRef| {
-            let second = auth.oauth2().and_then(|oauth| {
-                let mut also = oauth.response.also.iter();
-                also.find_map(|(id, second)| (second.credential == *name).then_some(id))
-            });
-            second.is_none_or(|id| self.sealed.tokens.contains_key(id))
-        };
         for inject in auth.injections() {
             let part = |inject: Inject| injection(inject, scope);
             match &inject.credential {
                 CredentialRef::None => {}
                 CredentialRef::Main if signed => {}
                 CredentialRef::Main => main.parts.push(part(inject)?),
-                name if !there(name) => {}
+                name if !self.has(name)? => {}
                 name => named
                     .entry(name.clone())
                     .or_insert_with(|| Credential {
@@ -198,6 +195,57 @@ impl PassParts<'_> {
             }
         }
         Ok((main, named.into_values().collect()))
+    }
+
+    /// Whether this connection has a credential. One that it lacks (the person agreed to the first token alone) is left out of
+    /// its calls.
+    fn has(&self, name: &CredentialRef) -> Result<bool, ConnectError> {
+        let auth = self.entry.method(self.method)?;
+        let second = auth.oauth2().and_then(|oauth| {
+            let mut also = oauth.response.also.iter();
+            also.find_map(|(id, second)| (second.credential == *name).then_some(id))
+        });
+        Ok(second.is_none_or(|id| self.sealed.tokens.contains_key(id)))
+    }
+
+    /// Puts the OAuth client into the scope, where something that is attached names it (Twitch's `Client-Id`, Facebook's proof
+    /// of the secret). The operator's secret is used for pinned hosts only, in whatever form. What is secret of it is given back.
+    fn app(&self, scope: &mut Scope, to: &AllowedHosts) -> Result<Vec<Secret>, ConnectError> {
+        let auth = self.entry.method(self.method)?;
+        let Some(oauth) = auth.oauth2() else {
+            return Ok(Vec::new());
+        };
+        let injections = auth.injections();
+        let reads = |name: Option<&str>| {
+            let mut all = injections.iter().flat_map(|one| one.value.refs());
+            all.any(|at| at.root == "app" && (name.is_none() || at.name() == name))
+        };
+        if !reads(None) {
+            return Ok(Vec::new());
+        }
+        let Some(keys) = client::of_app(oauth, scope, self.config)? else {
+            return Ok(Vec::new());
+        };
+        scope.set_value("app", "client_id", serde_json::json!(keys.id));
+        let Some(secret) = keys
+            .secret
+            .as_ref()
+            .filter(|_| reads(Some("client_secret")))
+        else {
+            return Ok(Vec::new());
+        };
+        if let Some(pins) = &keys.pins {
+            let pins: Vec<HostPattern> = pins.iter().filter_map(|pin| pin.parse().ok()).collect();
+            let pinned = |host: &HostPattern| pins.iter().any(|pin| pin.covers(host));
+            if !to.iter().all(pinned) {
+                return Err(ConnectError::misconfigured(
+                    "client_not_for_this_host",
+                    "this app's calls are proven with the OAuth client's secret, and its host is not pinned; the operator has to add it to the configuration",
+                ));
+            }
+        }
+        scope.set_value("app", "client_secret", serde_json::json!(secret.expose()));
+        Ok(vec![Secret::new(secret.expose())])
     }
 
     /// The second tokens, for scrubbing what comes back.
@@ -251,8 +299,12 @@ impl PassParts<'_> {
     }
 }
 
-/// Whether a capture of this way to sign in, or of the discovery after it, may be shown.
+/// Whether a capture of this way to sign in, of the discovery after it, or of the component's own, may be shown.
 pub(crate) fn is_public(manifest: &Manifest, method: &str, id: &str) -> bool {
+    let connected = manifest.lifecycle.connected.as_ref();
+    if connected.is_some_and(|found| found.captures.iter().any(|own| own == id)) {
+        return true;
+    }
     let own = manifest.auth.get(method).and_then(|auth| auth.capture(id));
     let found = || {
         manifest
@@ -262,6 +314,20 @@ pub(crate) fn is_public(manifest: &Manifest, method: &str, id: &str) -> bool {
             .find_map(|step| step.capture.get(id))
     };
     own.or_else(found).is_some_and(|capture| capture.public)
+}
+
+/// Which credential a host gets by its own entry among the API's hosts, as far as that can be made by now.
+fn credential_at(manifest: &Manifest, scope: &Scope, host: &AllowedHosts) -> CredentialRef {
+    let entries = manifest.api.hosts.iter().filter_map(|entry| {
+        let text = entry.host.render(scope, Slot::Host).ok()?;
+        let pattern: HostPattern = text.parse().ok()?;
+        host.iter()
+            .all(|one| pattern.covers(one))
+            .then_some((host.iter().any(|one| *one == pattern), &entry.credential))
+    });
+    // The narrowest line holds.
+    let found = entries.max_by_key(|(exact, _)| *exact);
+    found.map_or(CredentialRef::Main, |(_, which)| which.clone())
 }
 
 /// A credential for the hosts that `api` binds it to. Where one of those lies within a wider pattern of another
@@ -287,12 +353,7 @@ fn injection(inject: Inject, scope: &Scope) -> Result<Injection, ConnectError> {
         // Egress encodes query parameters and members of a body itself.
         keyport_manifest::Place::Query => (Place::Query, Slot::Raw),
         keyport_manifest::Place::Body => (Place::Body, Slot::Raw),
-        keyport_manifest::Place::Cookie => {
-            return Err(ConnectError::misconfigured(
-                "not_run_here",
-                "this version of Keyport does not put credentials into a cookie",
-            ));
-        }
+        keyport_manifest::Place::Cookie => (Place::Cookie, Slot::Header),
     };
     let value = inject.value.render_secret(scope, slot).map_err(|_| {
         ConnectError::invalid(

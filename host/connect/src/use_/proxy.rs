@@ -80,7 +80,7 @@ impl Engine {
         let entry = self.inner.catalogue.get(&stored.clear.app)?;
         let config = self.config_of(stored).await?;
         let parts = PassParts {
-            entry,
+            entry: &entry,
             owner: stored.owner(),
             method: &stored.clear.method,
             sealed: stored.sealed()?,

@@ -87,8 +87,11 @@ pub(crate) fn endpoints(
         issuer: made.issuer,
         revoke: text(made.revoke),
         device: text(made.device),
+        introspect: text(made.introspect),
+        resources: made.resources,
         jwks: None,
         resource: None,
+        tenant: None,
         found: false,
         document: false,
     })

@@ -101,6 +101,8 @@ pub struct MethodView {
     pub why_not: Option<String>,
     /// Whether the sign-in happens on the app's own page (a redirect or a popup).
     pub redirects: bool,
+    /// Whether the person gets a code here and types it there, on whatever device (RFC 8628).
+    pub device: bool,
     /// What the person registers at the app as the redirect URI, where the OAuth client is their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
@@ -200,6 +202,9 @@ pub struct ActionView {
     pub output: serde_json::Value,
     /// An example of its output.
     pub sample: serde_json::Value,
+    /// Input properties whose choices the app lists (`GET /v1/connections/{id}/actions/{action}/choices/{property}`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
 }
 
 /// One trigger.
@@ -212,7 +217,8 @@ pub struct TriggerView {
     /// What starts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// `polling`.
+    /// `polling`, `webhook`, `webhook_manual` (a person enters an address at the app) or `webhook_app` (the operator has, in the
+    /// app configuration).
     pub kind: String,
     /// JSON Schema of its input.
     pub input: serde_json::Value,
@@ -220,6 +226,27 @@ pub struct TriggerView {
     pub output: serde_json::Value,
     /// An example of one event.
     pub sample: serde_json::Value,
+    /// Input properties whose choices the app lists (`GET /v1/connections/{id}/triggers/{trigger}/choices/{property}`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+/// What one may choose from for an input property, as the app lists it now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct InputChoices {
+    /// The choices, in the app's order.
+    pub choices: Vec<InputChoiceView>,
+    /// Whether there are more than are listed here.
+    pub more: bool,
+}
+
+/// One choice of an input property.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct InputChoiceView {
+    /// What to put into the input: a text, a number or a boolean.
+    pub value: serde_json::Value,
+    /// What people see.
+    pub label: String,
 }
 
 /// What the operator sets for an app.
@@ -235,6 +262,10 @@ pub struct NewConfiguration {
     /// The OAuth client's secret. Write-only.
     #[serde(default)]
     pub client_secret: Option<String>,
+    /// What the app signs its events with, where it sends those of all connections to one address (Slack's signing secret).
+    /// Write-only.
+    #[serde(default)]
+    pub webhook_secret: Option<String>,
     /// Origins that this client's secret may be sent to (token, revocation). Empty: the literal origins of the
     /// manifest's endpoints. Endpoints whose host a person types are only ever allowed by being listed here.
     #[serde(default)]
@@ -269,6 +300,9 @@ pub struct ConfigurationPatch {
     /// A new client secret. Write-only.
     #[serde(default)]
     pub client_secret: Option<String>,
+    /// A new secret of the app's events; empty removes it. Write-only.
+    #[serde(default)]
+    pub webhook_secret: Option<String>,
     /// The new list of origins.
     #[serde(default)]
     pub origins: Option<Vec<String>>,
@@ -296,6 +330,20 @@ pub struct GrantsView {
     /// When present, only these of the manifest's hosts may be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
+    /// Whether the app's component may see credentials in the clear. Only for an app whose manifest asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raw_credentials: bool,
+}
+
+/// What the operator enters at an app that sends the events of all connections to one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppWebhookView {
+    /// The address to enter. It is no secret: calls count by their signature.
+    pub url: String,
+    /// What to do, as the app's manifest says.
+    pub say: String,
+    /// Whether `webhook_secret` is stored; where the app signs with it, nothing that comes is believed without it.
+    pub has_secret: bool,
 }
 
 /// A configuration, without its secret.
@@ -329,6 +377,9 @@ pub struct ConfigurationView {
     pub grants: GrantsView,
     /// What to register at the app as the redirect URI (callback URL).
     pub redirect_uri: String,
+    /// Where the app sends the events of all connections of this configuration, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<AppWebhookView>,
     /// When it was made.
     pub created_at: String,
     /// When it was last changed.

@@ -112,6 +112,9 @@ pub struct ConnectionView {
     /// When its access token ends; it is refreshed before, where the app allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// When the app ends the sign-in whatever is done, where it says so: by then the person signs in again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_ends_at: Option<String>,
     /// Hand this back as `If-Match`.
     pub etag: String,
 }
@@ -203,6 +206,9 @@ pub struct ImportToken {
     /// The refresh token.
     #[serde(default)]
     pub refresh_token: Option<String>,
+    /// The token's secret, for OAuth 1.0a, whose tokens have one.
+    #[serde(default)]
+    pub token_secret: Option<String>,
     /// When the access token ends, RFC 3339.
     #[serde(default)]
     pub expires_at: Option<String>,

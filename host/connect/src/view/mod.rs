@@ -1,8 +1,9 @@
 //! The shapes that leave this crate: what the API answers with and the page shows.
 //!
 //! They are plain data, serialised as they stand. The rule that makes them safe is that no type here has a field for
-//! a secret, with two exceptions that say so in their names: [`IssuedCredentials`], which a key with the right scope
-//! asked for and which was audited first, and [`CreatedKey`], shown once.
+//! a secret, with exceptions that say so in their names: [`IssuedCredentials`], which a key with the right scope
+//! asked for and which was audited first, [`CreatedKey`] and [`CreatedWebhook`], shown once, and [`ManualView`], which a person has
+//! to enter at an app.
 //!
 //! Times are RFC 3339 in UTC. Ids are opaque. Optional fields are left out when they are empty.
 
@@ -10,11 +11,13 @@ mod app;
 mod connection;
 mod flow;
 mod session;
+mod trigger;
 
 pub use app::*;
 pub use connection::*;
 pub use flow::*;
 pub use session::*;
+pub use trigger::*;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -41,6 +41,37 @@ pub struct NewSession {
     /// Where the browser returns to without a popup. Used exactly as given, with `session` and `code` appended.
     #[serde(default)]
     pub return_url: Option<String>,
+    /// For a link that is sent to the person, by e-mail for instance: it lives longer, and its page says what it is for and waits
+    /// for a click before it opens. Only with `kind: connect` and a `return_url`, for whoever opens it has to sign in there.
+    #[serde(default)]
+    pub link: Option<SentLink>,
+}
+
+/// How long a link that is sent to somebody opens.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SentLink {
+    /// Minutes: 60 if not said, at most 1440.
+    #[serde(default)]
+    pub minutes: Option<u32>,
+}
+
+/// What the page of a sent link says before it opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LinkView {
+    /// Who sent it: the host of the address that it returns to.
+    pub platform: String,
+    /// Who will have the account.
+    pub owner: String,
+    /// How they are called.
+    pub owner_label: String,
+    /// The apps that are asked for, by their names; any, if there are none.
+    pub apps: Vec<String>,
+    /// What the account is for.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "for")]
+    pub purpose: Option<String>,
+    /// Until when it opens.
+    pub expires_at: String,
 }
 
 /// A session as it is handed out once.
@@ -48,7 +79,7 @@ pub struct NewSession {
 pub struct SessionCreated {
     /// `ses_…`.
     pub id: String,
-    /// Opens the session once, within 60 seconds. The token is in the fragment.
+    /// Opens the session once, within 60 seconds or as long as a sent `link` lives. The token is in the fragment.
     pub url: String,
     /// Until when the URL opens.
     pub expires_at: String,

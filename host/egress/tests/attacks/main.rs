@@ -12,6 +12,7 @@
 
 mod answers;
 mod credentials;
+mod fuzz;
 mod identity;
 mod network;
 mod pooling;

@@ -1,7 +1,12 @@
 //! Answers that point elsewhere.
 
-use http::Request;
-use keyport_egress::{Body, EgressError, Purpose, Redirects, UrlFault};
+use std::sync::Arc;
+
+use http::{HeaderMap, Request};
+use keyport_egress::{
+    Body, Covers, EgressError, Injection, NotSigned, Place, Purpose, Redirects, Secret, Signed,
+    Signer, Unsigned, UrlFault,
+};
 
 use crate::upstream::{TOKEN, Upstream, egress, get, pass, read, redirect, text};
 
@@ -178,4 +183,60 @@ async fn a_body_is_never_sent_a_second_time() {
         .unwrap();
     assert_eq!(egress.send(&pass, request).await.unwrap().status(), 307);
     assert_eq!(upstream.seen().len(), 1);
+}
+
+/// Signs with what it sees of the request: the method and the URL.
+struct Telltale;
+
+impl Signer for Telltale {
+    fn covers(&self, _: &HeaderMap) -> Covers {
+        Covers::Nothing
+    }
+
+    fn sign(&self, request: &Unsigned<'_>) -> Result<Signed, NotSigned> {
+        let part = Injection {
+            place: Place::Header,
+            name: "X-Signature".to_owned(),
+            value: Secret::new(format!("{} {}", request.method, request.url.path())),
+        };
+        Ok(Signed {
+            parts: vec![part],
+            derived: Vec::new(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_followed_redirect_is_signed_anew_within_the_audience_and_not_at_all_beyond_it() {
+    let other = Upstream::start(|_| text("from the other")).await;
+    let upstream = Upstream::start(|seen| {
+        if seen.line == "POST /a" {
+            redirect(303, "/b")
+        } else {
+            redirect(302, "https://cdn.example.com/c")
+        }
+    })
+    .await;
+    let egress = egress(&[("api", &upstream.url()), ("cdn", &other.url())]);
+    let mut pass = pass(Purpose::Guest);
+    pass.redirects = Redirects::Follow;
+    let mut signed = pass.credential.take().unwrap();
+    signed.signer = Some(Arc::new(Telltale));
+    pass.credential = Some(signed);
+    let request = Request::post("https://api.example.com/a")
+        .body(Body::from_bytes("once"))
+        .unwrap();
+
+    let answer = egress.send(&pass, request).await.unwrap();
+
+    assert_eq!(read(answer).await.unwrap(), "from the other");
+    let [first, second] = upstream.seen().try_into().unwrap();
+    // A signature is of one request: the one of `/a` would be refused, or be good for something else, at `/b`.
+    assert_eq!(first.header("x-signature"), Some("POST /a"));
+    assert_eq!(second.header("x-signature"), Some("GET /b"));
+    assert_eq!(second.body, "");
+    let seen = &other.seen()[0];
+    assert_eq!(seen.line, "GET /c");
+    assert_eq!(seen.header("x-signature"), None);
+    assert_eq!(seen.header("authorization"), None);
 }

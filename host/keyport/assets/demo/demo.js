@@ -1,4 +1,4 @@
-// The automation builder: app → event or action → account → run once.
+// The automation builder: app → event or action → account → run once, or watch an event.
 // Everything that counts happens in this platform's backend; the page only carries the completion code to it.
 
 const element = (id) => document.getElementById(id);
@@ -6,12 +6,13 @@ const app = element("app");
 const step = element("step");
 const pick = element("pick");
 const run = element("run");
+const watch = element("watch");
 const inputs = element("inputs");
-const state = { detail: null, connection: null };
+const state = { detail: null, connection: null, watching: null };
 
-async function call(path, body) {
+async function call(path, body, method = "GET") {
   const options = body === undefined
-    ? {}
+    ? { method }
     : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   const answer = await fetch(path, options);
   const document = await answer.json().catch(() => ({}));
@@ -89,7 +90,8 @@ function showStep() {
     const label = document.createElement("label");
     const required = (schema.required ?? []).includes(name);
     label.textContent = `${property.title ?? name}${required ? "" : " (optional)"}`;
-    const input = document.createElement("input");
+    const input = document.createElement(property.enum ? "select" : "input");
+    if (property.enum) input.append(option("", ""), ...property.enum.map((one) => option(one, one)));
     input.name = name;
     input.required = required;
     input.dataset.type = property.type ?? "string";
@@ -102,7 +104,7 @@ function showStep() {
 
 function readInputs() {
   const result = {};
-  for (const input of inputs.querySelectorAll("input")) {
+  for (const input of inputs.querySelectorAll("input, select")) {
     if (input.value === "") continue;
     const type = input.dataset.type;
     if (type === "integer" || type === "number") result[input.name] = Number(input.value);
@@ -126,8 +128,43 @@ function chosen(connection) {
 }
 
 function update() {
+  const { kind, detail } = currentStep();
   pick.disabled = step.disabled || !step.value;
-  run.disabled = pick.disabled || !state.connection;
+  // Events that an app sends by itself cannot be asked for.
+  run.disabled = pick.disabled || !state.connection || (kind === "event" && detail?.kind !== "polling");
+  watch.hidden = kind !== "event";
+  watch.disabled = pick.disabled || !state.connection;
+}
+
+function show(answer) {
+  const result = element("result");
+  result.textContent = JSON.stringify(answer, null, 2);
+  result.hidden = false;
+}
+
+async function stopWatching() {
+  const watching = state.watching;
+  if (!watching) return;
+  state.watching = null;
+  clearTimeout(watching.timer);
+  watch.textContent = "Watch for events";
+  await call(`/api/watch/${encodeURIComponent(watching.id)}`, undefined, "DELETE");
+}
+
+async function lookAgain() {
+  const watching = state.watching;
+  if (!watching) return;
+  try {
+    const { items } = await call(`/api/watch/${encodeURIComponent(watching.id)}`);
+    if (state.watching !== watching) return;
+    if (items.length) {
+      show(items.map((one) => one.event));
+      say(items.length === 1 ? "One event so far." : `${items.length} events so far.`);
+    }
+  } catch (error) {
+    say(error.message, true);
+  }
+  if (state.watching === watching) watching.timer = setTimeout(lookAgain, 3000);
 }
 
 pick.addEventListener("click", async () => {
@@ -155,9 +192,29 @@ run.addEventListener("click", async () => {
   say("Running…");
   try {
     const answer = await call("/api/run", { connection: state.connection, kind, name: id, input: readInputs() });
-    result.textContent = JSON.stringify(answer, null, 2);
-    result.hidden = false;
+    show(answer);
     say("Done.");
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+
+watch.addEventListener("click", async () => {
+  try {
+    if (state.watching) {
+      await stopWatching();
+      return say("No longer watching.");
+    }
+    if (!inputs.reportValidity()) return;
+    const { kind, id } = currentStep();
+    element("result").hidden = true;
+    const made = await call("/api/watch", { connection: state.connection, kind, name: id, input: readInputs() });
+    state.watching = { id: made.id, timer: null };
+    watch.textContent = "Stop watching";
+    const { manual } = made;
+    if (manual) show({ "what to do": manual.say, address: manual.url, secret: manual.secret });
+    say("Watching. What happens at the app from now on is shown here.");
+    state.watching.timer = setTimeout(lookAgain, 1000);
   } catch (error) {
     say(error.message, true);
   }
@@ -165,5 +222,8 @@ run.addEventListener("click", async () => {
 
 inputs.addEventListener("submit", (event) => event.preventDefault());
 app.addEventListener("change", () => loadSteps().catch((error) => say(error.message, true)));
-step.addEventListener("change", showStep);
+step.addEventListener("change", () => {
+  stopWatching().catch((error) => say(error.message, true));
+  showStep();
+});
 loadApps().catch((error) => say(error.message, true));

@@ -2,7 +2,7 @@
 //!
 //! A component lists what it imports and exports with full types, so most of what the host would refuse when it loads it is
 //! known before. Nothing is compiled or instantiated here, so neither an engine nor trust in the component is needed; sizes
-//! and start-up (V78) and its behaviour (V81) are for `keyport test`.
+//! and start-up (V78) and its behaviour (V81) are looked at by `keyport test`.
 
 mod shape;
 
@@ -16,7 +16,7 @@ use wit_parser::decoding::{DecodedWasm, decode};
 
 use super::Failure;
 use super::source::Source;
-use shape::Shape;
+pub use shape::{Shape, WIT, wit};
 
 /// As the host: the largest language runtime known is 20 MB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -24,15 +24,27 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Where a manifest names its component.
 const PATH: &str = "component";
 
-/// Packages of WASI 0.2 that the host links, with nothing in them: no files, no sockets, no environment.
+/// What the host links of WASI 0.2: packages with nothing in them (no files, no sockets, no environment), and two interfaces for
+/// requests.
 const WASI: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
 ];
+
+/// The interface that sends requests by the standard.
+const OUTGOING: &str = "wasi:http/outgoing-handler";
+
+/// Hooks that componentize-py and componentize-qjs leave in a component for themselves; nobody calls them later.
+pub const TOOLS: &[&str] = &["exports", "init"];
+
+/// What is looked at here, and nothing else of a manifest.
+pub const RULES: &[&str] = &["V75", "V76", "V77", "V79", "V80"];
 
 /// The component of a manifest: the file that it names, or `component.wasm` beside it. `None` if it has none of its own.
 pub fn file_of(source: &Source, manifest: &Manifest) -> Option<PathBuf> {
@@ -115,15 +127,24 @@ fn imports(shape: &Shape, remarks: &mut Vec<Remark>) {
                 )
                 .fix("import from `wit/` alone; requests go through `keyport:provider/http`"),
             );
-        } else if interface.starts_with("wasi:sockets/") {
+        } else if interface == OUTGOING {
             remarks.push(Remark::note(
                 "V75",
                 PATH,
                 format!(
-                    "the component imports `{name}`: there are no sockets, every use of them fails"
+                    "the component imports `{name}` (`fetch`): such requests go the way of `http`, to the same hosts and with the \
+                     same credentials"
                 ),
             ));
         }
+    }
+    let sockets = |name: &&String| name.starts_with("wasi:sockets/");
+    if shape.imports.keys().any(|name| sockets(&name)) {
+        remarks.push(Remark::note(
+            "V75",
+            PATH,
+            "the component imports `wasi:sockets`: there are no sockets, every use of them fails",
+        ));
     }
 }
 
@@ -187,6 +208,9 @@ fn exports(shape: &Shape, manifest: &Manifest, remarks: &mut Vec<Remark>) {
     }
     for name in shape.exports.keys() {
         let interface = name.split('@').next().unwrap_or(name);
+        if TOOLS.contains(&interface) {
+            continue;
+        }
         if Shape::own().interface(interface).is_none() {
             remarks.push(Remark::warning(
                 "V76",

@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `new` | an app's folder, from answers or from the vendor's OpenAPI document |
+//! | `build` | a component of its own, from Rust, JavaScript or Python |
 //! | `validate` | everything that is wrong with manifests, in one run |
 //! | `render` | the form and the requests that a manifest produces |
 //! | `diff` | what a new version breaks for those who used the old one |
@@ -12,14 +13,15 @@
 //! of `keyport-manifest`, the crate that the host itself asks.
 
 mod bases;
+pub mod build;
 mod component;
 pub mod diff;
 mod fixing;
 mod neighbours;
-mod net;
+pub mod net;
 pub mod new;
 mod older;
-mod output;
+pub mod output;
 pub mod render;
 pub mod schema;
 mod source;

@@ -1,7 +1,8 @@
 //! `keyport dev`: the whole thing on one machine, for whoever wants to see it work before reading anything.
 //!
 //! Three servers on loopback: Keyport, a pretend vendor to connect to, and a demo platform on another site that
-//! uses Keyport as a customer's would. Data and the root key live in one folder and survive a restart.
+//! uses Keyport as a customer's would. Data and the root key live in one folder and survive a restart. An app that changes on
+//! the disk is loaded again while everything runs.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::{Failure, HostArguments, Outcome};
+use crate::apps::watch::Watch;
 use crate::config;
 use crate::demo::{Demo, Keyport};
 use crate::logs;
@@ -134,14 +136,21 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Demo::new(&own, &public, client).map_err(|error| Failure::Said(error.to_string()))?;
 
     announce(&demo, &public_url, &vendor_url, &data, own_key);
-    serve_all(
+    for app in host.catalogue.left_out() {
+        eprintln!("\nAn app is left out: {}\n{app}", app.origin);
+    }
+    let watch = Watch::new(&data, &config.apps, host.catalogue, host.plugins);
+    let watching = tokio::spawn(watch.run(|told| eprintln!("{told}")));
+    let served = serve_all(
         (host.engine, &data),
         &public,
         (keyport, platform, vendor_listener),
         vendor,
         &demo,
     )
-    .await
+    .await;
+    watching.abort();
+    served
 }
 
 async fn serve_all(

@@ -7,6 +7,7 @@ pub mod key;
 pub mod operator;
 pub mod serve;
 pub mod store;
+pub mod test;
 pub mod vault;
 
 use std::path::PathBuf;
@@ -48,6 +49,9 @@ pub enum Failure {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What authors' commands say.
+    #[error(transparent)]
+    Author(#[from] crate::author::Failure),
     /// The product's rules say no.
     #[error(transparent)]
     Refused(#[from] keyport_connect::ConnectError),

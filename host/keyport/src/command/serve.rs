@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::{Failure, HostArguments, Outcome};
 use crate::config::{self, Config};
-use crate::{logs, wiring};
+use crate::{logs, position, wiring};
 
 /// Flags of `serve`; each overrides its key in the configuration.
 #[derive(Args, Debug)]
@@ -67,9 +67,13 @@ pub async fn run(arguments: Arguments) -> Outcome {
             "requests to this origin go elsewhere, as the configuration says"
         );
     }
-    tracing::info!(listen = %config.listen, public_url = %config.public_url, apps = host.apps, "serving");
+    tracing::info!(listen = %config.listen, public_url = %config.public_url, apps = host.catalogue.len(), "serving");
     let state = ServerState::new(host.engine, &config.public_url)
         .map_err(|error| Failure::Said(error.to_string()))?;
+    let position = position::path(&config);
+    let engine = state.engine().clone();
+    position::compare(&engine, &position).await;
+    let kept = tokio::spawn(position::keep(engine.clone(), position.clone()));
     let control = {
         let (state, data) = (state.clone(), config.data.clone());
         tokio::spawn(async move { keyport_server::control::serve(state, &data).await })
@@ -78,6 +82,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         .await
         .map_err(|error| Failure::Said(format!("serving ended: {error}")))?;
     let _ = control.await;
+    kept.abort();
+    position::write_now(&engine, &position).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

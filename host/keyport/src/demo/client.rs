@@ -58,6 +58,11 @@ impl Keyport {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// `DELETE path`.
+    pub async fn delete(&self, path: &str) -> Result<Value, Refused> {
+        self.call(Method::DELETE, path, None).await
+    }
+
     async fn call(
         &self,
         method: Method,

@@ -3,7 +3,7 @@
 //! It runs on another site than Keyport on purpose, holds a platform key of its own and talks to Keyport over
 //! `/v1` only, exactly as a customer's backend would: so what works here works for them. It has a small
 //! automation builder (pick an app, then an event or an action; connect or choose an account; run the step
-//! once) and a link to the hosted Apps page.
+//! once, or watch an event and see what it finds) and a link to the hosted Apps page.
 //!
 //! | file | what it holds |
 //! |---|---|

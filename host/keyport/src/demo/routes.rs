@@ -42,6 +42,8 @@ pub fn router(demo: Demo) -> Router {
         .route("/api/sessions", post(create_session))
         .route("/api/complete", post(complete))
         .route("/api/run", post(run))
+        .route("/api/watch", post(watch))
+        .route("/api/watch/{subscription}", get(watched).delete(unwatch))
         .layer(middleware::from_fn_with_state(demo.clone(), guard))
         .with_state(demo)
 }
@@ -270,6 +272,61 @@ async fn run(
     demo.inner
         .keyport
         .post(&path, &body)
+        .await
+        .map(Json)
+        .map_err(refused)
+}
+
+/// An event that starts an automation: subscribed once, found by Keyport from then on.
+async fn watch(
+    State(demo): State<Demo>,
+    headers: HeaderMap,
+    Json(step): Json<Step>,
+) -> Result<Json<Value>, Response> {
+    signed_in(&demo, &headers)?;
+    let path = format!(
+        "/v1/connections/{}/subscriptions",
+        segment(&step.connection)
+    );
+    let body = json!({ "trigger": step.name, "input": step.input, "every_seconds": 60 });
+    demo.inner
+        .keyport
+        .post(&path, &body)
+        .await
+        .map(Json)
+        .map_err(refused)
+}
+
+/// What it has found. A platform in earnest is told by a webhook; this one has no address that the world reaches, so it looks, and
+/// asks Keyport to look.
+async fn watched(
+    State(demo): State<Demo>,
+    headers: HeaderMap,
+    Path(subscription): Path<String>,
+) -> Result<Json<Value>, Response> {
+    signed_in(&demo, &headers)?;
+    let keyport = &demo.inner.keyport;
+    let own = format!("/v1/subscriptions/{}", segment(&subscription));
+    keyport
+        .post(&format!("{own}/poll"), &json!({}))
+        .await
+        .map_err(refused)?;
+    let found = format!(
+        "/v1/trigger-events?subscription_id={}",
+        segment(&subscription)
+    );
+    keyport.get(&found).await.map(Json).map_err(refused)
+}
+
+async fn unwatch(
+    State(demo): State<Demo>,
+    headers: HeaderMap,
+    Path(subscription): Path<String>,
+) -> Result<Json<Value>, Response> {
+    signed_in(&demo, &headers)?;
+    demo.inner
+        .keyport
+        .delete(&format!("/v1/subscriptions/{}", segment(&subscription)))
         .await
         .map(Json)
         .map_err(refused)

@@ -3,6 +3,7 @@
 //! A migration is applied to a connection whenever the host finds it made with an older version; after a crash it may be
 //! applied again. So it must name what exists, cover the version it is for, and change nothing the second time.
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::example::{self, Connection};
@@ -70,22 +71,11 @@ impl Plan {
         self.apply(values)
     }
 
-    fn apply(&self, mut values: Map<String, Value>) -> Map<String, Value> {
-        for step in &self.steps {
-            let taken: Vec<(String, Value)> = step
-                .rename
-                .iter()
-                .filter_map(|(from, to)| Some((to.clone(), values.remove(from)?)))
-                .collect();
-            values.extend(taken);
-            for (id, value) in &step.set {
-                values.insert(id.clone(), Value::String(value.clone()));
-            }
-            for id in &step.remove {
-                values.remove(id);
-            }
-        }
-        values
+    fn apply(&self, values: Map<String, Value>) -> Map<String, Value> {
+        let steps: Vec<&Migration> = self.steps.iter().collect();
+        let mut values: IndexMap<String, Value> = values.into_iter().collect();
+        Migration::apply(&steps, &mut values, |text| Value::String(text.to_owned()));
+        values.into_iter().collect()
     }
 }
 

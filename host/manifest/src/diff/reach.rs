@@ -176,6 +176,10 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("token_url", "codes and the client's secret"),
     ("refresh_url", "refresh tokens and the client's secret"),
     ("device_url", "device sign-ins"),
+    (
+        "introspect_url",
+        "access tokens and the client's secret, to ask when a token ends",
+    ),
     ("request_token_url", "requests for a temporary token"),
     ("access_token_url", "verifiers and the client's secret"),
     ("revoke.url", "tokens that are revoked"),

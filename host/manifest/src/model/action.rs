@@ -68,7 +68,7 @@ pub enum Effect {
     Write,
 }
 
-/// Choices of an input property, listed by another action of this app.
+/// Choices of an input property, listed by another action of this app and asked for while somebody fills in a form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

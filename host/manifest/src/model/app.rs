@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Api, AuthMethod, Discovery, Field, Handle, Migration, Recipe, Test, Trigger, Variants,
-    is_default,
+    Action, Api, AppWebhook, AuthMethod, Discovery, Field, Handle, Lifecycle, Migration, Recipe,
+    Test, Trigger, Variants, is_default,
 };
 use crate::template::Template;
 
@@ -66,12 +66,18 @@ pub struct Manifest {
     /// What can start an automation.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub triggers: IndexMap<String, Trigger>,
+    /// The one address that the app sends the events of all connections to; for triggers of the kind `webhook_app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<AppWebhook>,
     /// Values that the host computes from secrets for the component.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub recipes: IndexMap<String, Recipe>,
     /// Secrets that the component may place, as opaque handles.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub handles: IndexMap<String, Handle>,
+    /// Code of the component's own around the life of a connection.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lifecycle: Lifecycle,
     /// What the app needs of its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<Requires>,
@@ -90,6 +96,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Whether the app asks for a right beyond the usual.
+    #[must_use]
+    pub fn asks_for(&self, grant: Grant) -> bool {
+        self.requires
+            .as_ref()
+            .is_some_and(|requires| requires.grants.contains_key(&grant))
+    }
+
     /// The test that applies to a way of signing in: its own, or the app's.
     #[must_use]
     pub fn test_for(&self, method: &str) -> &Test {

@@ -55,6 +55,12 @@ impl Format {
         )
     }
 
+    /// Whether a value of this format is a whole host, or holds one: whoever types it chooses the server.
+    #[must_use]
+    pub fn names_a_host(self) -> bool {
+        matches!(self, Self::Host | Self::Origin | Self::BaseUrl | Self::Url)
+    }
+
     /// The format as the manifest writes it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -14,6 +14,7 @@ mod expiry;
 mod field;
 mod format;
 mod jwt;
+mod lifecycle;
 mod migration;
 mod oauth2;
 mod pagination;
@@ -41,21 +42,23 @@ pub use expiry::{Expiry, MomentUnit, SpanUnit};
 pub use field::{Choice, Field, FieldError, FileRule, ShownWhen};
 pub use format::Format;
 pub use jwt::{Fingerprint, Jwt, JwtAlg, KeyFormat, UsualClaim};
+pub use lifecycle::{Connected, Lifecycle};
 pub use migration::Migration;
 pub use oauth2::{
-    AuthorizeRules, CallbackRules, CallbackVerify, ClientAuth, ClientSource, Discover, Exchange,
-    ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce, Prolongs, Refresh, RefreshBy,
-    RefusalRule, Revoke, Rotates, Scopes, SecondToken, SignedPart, TokenBody, TokenFields,
-    TokenMethod, TokenResponse,
+    AuthorizeRules, ByComponent, CallbackRules, CallbackVerify, ClientAuth, ClientSource, Discover,
+    Exchange, ExchangeValue, ExtraScopes, Oauth2, Oauth2Grant, OwnerClient, ParamRules, Pkce,
+    Prolongs, Refresh, RefreshBy, RefusalRule, Revoke, Rotates, Scopes, SecondToken, SignedPart,
+    TokenBody, TokenFields, TokenMethod, TokenResponse,
 };
 pub use pagination::{CursorPlace, NextPage, PageSize, Pagination};
-pub use recipe::{Encoding, Handle, Recipe, RecipeError, SecretSlot};
+pub(crate) use recipe::same;
+pub use recipe::{Encoding, Handle, HmacRecipe, Mint, Recipe, RecipeError, SecretSlot};
 pub use request::{BodySpec, JsonTemplate, Method, RequestSpec};
 pub use support::NotYet;
 pub use test::{AccountRule, Test, TestCall};
 pub use trigger::{Order, Trigger, TriggerKind};
 pub use variants::{VARIANT_FIELD, Variant, Variants};
-pub use webhook::{Challenge, HmacHash, WebhookHmac, WebhookVerify};
+pub use webhook::{AppWebhook, Challenge, HmacHash, Only, Tenant, WebhookHmac, WebhookVerify};
 
 /// Whether a value is its type's default; such values are not written out.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

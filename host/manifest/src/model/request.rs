@@ -77,7 +77,7 @@ pub struct RequestSpec {
     pub decode: Decode,
 }
 
-/// A body: `{json: tree}`, `{form: {name: template}}` or `{text: template}`.
+/// A body: `{json: tree}`, `{form: {name: template}}`, `{xml: template}` or `{text: template}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +86,8 @@ pub enum BodySpec {
     Json(JsonTemplate),
     /// Form parameters.
     Form(IndexMap<String, Template>),
+    /// XML: what its values hold is escaped, so that none of them can add an element.
+    Xml(Template),
     /// Text.
     Text(Template),
 }
@@ -198,6 +200,7 @@ impl RequestSpec {
             Some(BodySpec::Form(map)) => {
                 all.extend(map.iter().map(|(k, t)| (format!("body.form.{k}"), t)))
             }
+            Some(BodySpec::Xml(t)) => all.push(("body.xml".to_owned(), t)),
             Some(BodySpec::Text(t)) => all.push(("body.text".to_owned(), t)),
             None => {}
         }
@@ -250,6 +253,10 @@ impl RequestSpec {
                     Some("application/x-www-form-urlencoded"),
                 )
             }
+            Some(BodySpec::Xml(template)) => (
+                Some(template.render(scope, Slot::Xml)?.into_bytes()),
+                Some("application/xml"),
+            ),
             Some(BodySpec::Text(template)) => (
                 Some(template.render(scope, Slot::Raw)?.into_bytes()),
                 Some("text/plain; charset=utf-8"),

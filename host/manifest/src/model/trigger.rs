@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Capture, Challenge, Condition, FailureRule, OkRule, Pagination, RequestSpec, WebhookVerify,
-    is_default,
+    Capture, Challenge, ChoicesFrom, Condition, FailureRule, OkRule, Only, Pagination, RequestSpec,
+    Tenant, WebhookVerify, is_default,
 };
 use crate::path::JsonPath;
 use crate::template::Template;
@@ -28,6 +28,9 @@ pub struct Trigger {
     pub scopes: Vec<String>,
     /// JSON Schema of its input; an object.
     pub input: Value,
+    /// Where the choices of an input property come from, by its name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub choices_from: IndexMap<String, ChoicesFrom>,
     /// JSON Schema of one event.
     pub output: Value,
     /// An example of an event.
@@ -76,6 +79,23 @@ pub struct Trigger {
     /// A first handshake that some apps want answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<Challenge>,
+    /// Whose a call's events are, where the app sends those of several accounts to one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    /// Which calls carry events of this trigger; all of them must hold, over the body and the headers. Every call if not said.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::schema::OneOrMany<Condition>")
+    )]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        with = "super::condition::one_or_many"
+    )]
+    pub when: Vec<Condition>,
+    /// Which of these calls a subscription is interested in, by its input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Only>,
     /// The order in which the app lists events. They are always handed on oldest first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub order: Order,
@@ -96,6 +116,9 @@ pub enum TriggerKind {
     Webhook,
     /// The app sends them to an address that a person enters there.
     WebhookManual,
+    /// The app sends those of all connections to one address of the app configuration; the manifest's `webhook` says how they are
+    /// checked and whose they are.
+    WebhookApp,
 }
 
 impl TriggerKind {
@@ -103,6 +126,12 @@ impl TriggerKind {
     #[must_use]
     pub fn is_webhook(self) -> bool {
         self != Self::Polling
+    }
+
+    /// Whether the app sends them to an address of each subscription's own.
+    #[must_use]
+    pub fn has_own_address(self) -> bool {
+        matches!(self, Self::Webhook | Self::WebhookManual)
     }
 }
 

@@ -213,6 +213,62 @@ impl WebhookVerify {
     }
 }
 
+/// Whose an event is, where an app sends those of several accounts to one address: an event is handed on where both are the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Whose it is, as the call says: over `body` and `headers`.
+    pub event: Template,
+    /// Whose the connection is: over `account`, fields and captures.
+    pub connection: Template,
+}
+
+/// An app's one address for the events of all its connections: what its operator enters at the app, once for each client that is
+/// registered there. A call is believed by a secret of that client, and handed to the connections that it is about.
+///
+/// Threat: whoever has an account at the app can make events of their own. So only the app's signature counts, never an address that
+/// nobody knows; and whose a connection is must come from the app itself, not from what a person typed or a browser brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AppWebhook {
+    /// What the operator does at the app to have events sent here, and where the secret is found.
+    pub manual: String,
+    /// How a call is known to be the app's: by `webhook.secret`, which the operator enters in the app's configuration, or by
+    /// `app.client_secret`.
+    pub verify: WebhookVerify,
+    /// A handshake that the app wants answered; only a call that `verify` believes is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
+    /// Whose a call's events are: `event` over `body` and `headers`, `connection` over `capture` and `account`.
+    pub tenant: Tenant,
+}
+
+impl AppWebhook {
+    /// Whether calls are checked with a secret that the operator enters for that alone (`webhook.secret`).
+    #[must_use]
+    pub fn by_own_secret(&self) -> bool {
+        let mut refs = self
+            .verify
+            .templates()
+            .into_iter()
+            .flat_map(|(_, template)| template.refs());
+        refs.any(|r| r.root == "webhook" && r.name() == Some("secret"))
+    }
+}
+
+/// Two values that must be the same, for a call to be of interest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    /// What the call says: over `body` and `headers`.
+    pub event: Template,
+    /// What is wanted: over `input`. Where the input does not say it, any call will do.
+    pub is: Template,
+}
+
 /// A handshake: a call that carries no event and wants a certain answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -8,14 +8,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::discovery::Captures;
-use crate::model::{AuthMethod, CallbackVerify, CaptureSource, Encoding, SignedPart};
+use crate::model::{AuthMethod, CallbackVerify, CaptureSource, Encoding, Oauth2Grant, SignedPart};
 use crate::scope::Scope;
 use crate::secret::SecretText;
 use crate::template::Slot;
 
 /// What a callback brought. Holds secrets: no `Debug`.
 pub struct Returned {
-    /// The code, or the verifier of OAuth 1.0a.
+    /// The code, or the verifier of OAuth 1.0a; empty where the answer carries none.
     pub code: SecretText,
     /// The state; `None` where the app cannot bring it back.
     pub state: Option<SecretText>,
@@ -94,7 +94,10 @@ pub fn returned(
         Some(name) => Some(get(name).ok_or_else(|| CallbackError::StateMissing(name.to_owned()))?),
         None => None,
     };
-    let code_text = get(code).ok_or_else(|| CallbackError::CodeMissing(code.to_owned()))?;
+    let code_text = match method.oauth2() {
+        Some(oauth) if oauth.grant == Oauth2Grant::AdminConsent => "",
+        _ => get(code).ok_or_else(|| CallbackError::CodeMissing(code.to_owned()))?,
+    };
     let verify = method.oauth2().and_then(|o| o.callback.verify.as_ref());
     if let Some(CallbackVerify::HmacSha256 { param, .. } | CallbackVerify::Jwt { param, .. }) =
         verify

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 use url::Url;
 
 use crate::message::PlainRequest;
-use crate::model::{ClientAuth, Exchange, Oauth2, ParamRules, Pkce, TokenBody, TokenMethod};
+use crate::model::{
+    ClientAuth, Exchange, Oauth2, Oauth2Grant, ParamRules, Pkce, TokenBody, TokenMethod,
+};
 use crate::resolve::{ResolveError, url_of};
 use crate::scope::Scope;
 use crate::template::{RenderError, Slot, Template, percent};
@@ -44,12 +46,16 @@ pub fn authorize_url(
     for (name, value) in rendered(&oauth.authorize_params, scope, Slot::Raw)? {
         set(&mut params, &name, value);
     }
-    let word = oauth.params.values.get("response_type").cloned();
-    set(
-        &mut params,
-        "response_type",
-        word.unwrap_or_else(|| "code".to_owned()),
-    );
+    // Where no code comes back, none is asked for, and there is nothing that PKCE could prove.
+    let with_code = oauth.grant != Oauth2Grant::AdminConsent;
+    if with_code {
+        let word = oauth.params.values.get("response_type").cloned();
+        set(
+            &mut params,
+            "response_type",
+            word.unwrap_or_else(|| "code".to_owned()),
+        );
+    }
     set(&mut params, "client_id", flow.client_id.to_owned());
     set(&mut params, "redirect_uri", flow.redirect_uri.to_owned());
     if let Some(scopes) = oauth.scopes.join(flow.scopes.iter().copied()) {
@@ -64,13 +70,14 @@ pub fn authorize_url(
         Pkce::Plain(_) => Some("plain"),
         Pkce::Off(_) => None,
     };
-    if let Some(method) = method {
+    if let Some(method) = method.filter(|_| with_code) {
         set(&mut params, "code_challenge", flow.challenge.to_owned());
         set(&mut params, "code_challenge_method", method.to_owned());
     }
-    for (name, value) in flow.own {
-        set(&mut params, name, (*value).to_owned());
-    }
+    // A `resource` may be there several times (RFC 8707, 2): what was there of that name goes, what the flow says comes.
+    params.retain(|(known, _)| !flow.own.iter().any(|(name, _)| known == name));
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    params.extend(flow.own.iter().map(own));
     let rules = &oauth.authorize;
     params = renamed(params, &oauth.params);
     // Empty parameters are left out: several apps refuse them, few need them.
@@ -144,6 +151,13 @@ pub fn token_request(
                 }
             };
             let pair = format!("{}:{}", part(id), part(secret.unwrap_or_default()));
+            sent.push((
+                "authorization".to_owned(),
+                format!("Basic {}", base64(&pair)),
+            ));
+        }
+        ClientAuth::BasicSecret => {
+            let pair = format!("{}:", secret.unwrap_or_default());
             sent.push((
                 "authorization".to_owned(),
                 format!("Basic {}", base64(&pair)),

@@ -110,17 +110,28 @@ pub(super) fn value(
     Ok(())
 }
 
-/// Appends a manifest's own text; only headers have a rule for it.
+/// Appends a manifest's own text. In a URL or a form, what can stand in none of them (a space, a letter beyond ASCII) is
+/// encoded; what has a meaning there (`&`, `+`, `%2F`) is the author's to write.
 pub(super) fn literal(text: &str, slot: Slot, out: &mut String) -> Result<(), RenderError> {
-    if slot == Slot::Header && !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return Err(unsafe_value(
-            text,
-            slot,
-            "it contains control or non-ASCII characters",
-        ));
+    match slot {
+        Slot::Header if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => Err(
+            unsafe_value(text, slot, "it contains control or non-ASCII characters"),
+        ),
+        Slot::PathSegment | Slot::Query | Slot::Form => {
+            for c in text.chars() {
+                if c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>') {
+                    out.push(c);
+                } else {
+                    percent(c.encode_utf8(&mut [0; 4]), out);
+                }
+            }
+            Ok(())
+        }
+        _ => {
+            out.push_str(text);
+            Ok(())
+        }
     }
-    out.push_str(text);
-    Ok(())
 }
 
 /// Refuses a path in which values made a `.` or `..` segment: URL parsers would climb.

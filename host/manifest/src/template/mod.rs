@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use escape::Slot;
 pub(crate) use escape::{is_label, is_plain_segment, percent};
 pub use filters::FILTERS;
-pub(crate) use filters::{hex, hmac_sha256};
+pub(crate) use filters::{hex, hmac_sha1, hmac_sha256, hmac_sha512};
 pub use syntax::ROOTS;
 #[cfg(feature = "yaml")]
 pub(crate) use syntax::nearest;
@@ -238,7 +238,8 @@ impl Template {
         }
     }
 
-    /// Renders to text; every hole is escaped for `slot`, literal text is kept (and checked where a slot demands it).
+    /// Renders to text; every hole is escaped for `slot`. Fixed text is kept, checked where a slot demands it, and encoded where
+    /// it could not stand in a URL or a form.
     ///
     /// # Errors
     /// A missing value, a value that is not text, or one that the slot refuses.

@@ -112,6 +112,18 @@ fn a_lone_expression_keeps_its_type() {
     assert_eq!(t("n={{ fields.n }}").value(&scope()).unwrap(), json!("n=7"));
 }
 
+/// A space in a manifest's own query made a request that could not be sent.
+#[test]
+fn fixed_text_of_a_url_may_hold_what_a_url_may_not() {
+    for slot in [Slot::Query, Slot::Form, Slot::PathSegment] {
+        assert_eq!(
+            t("x y=é&a+b%2F\"{{ fields.n }}").render(&scope(), slot),
+            Ok("x%20y=%C3%A9&a+b%2F%227".into())
+        );
+    }
+    assert_eq!(t("x y").render(&scope(), Slot::Raw), Ok("x y".into()));
+}
+
 #[test]
 fn what_is_undefined_is_an_error_and_only_inputs_may_be_left_out() {
     assert_eq!(

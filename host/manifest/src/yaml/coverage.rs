@@ -144,7 +144,11 @@ const CAPABILITIES: &[(&str, &[&str], Option<&str>)] = &[
     ),
     (
         "webhooks",
-        &["triggers.*.subscribe", "triggers.*.manual"],
+        &[
+            "triggers.*.subscribe",
+            "triggers.*.manual",
+            "webhook.manual",
+        ],
         None,
     ),
     ("migrations", &["migrations.*"], None),

@@ -3,7 +3,8 @@
 //! Safe is what cannot change the meaning of what was right: a name that is one slip away from a known one, quotes around
 //! what was meant as text, a mark on a secret, a line that stands there twice. Changes are made to the bytes, so that comments
 //! and the author's own layout stay. Every change is tried: one after which the manifest has more errors than before, or
-//! cannot be read any more, is not kept.
+//! cannot be read any more, is not kept. That holds as well where it could not be read before and can now: a word that was
+//! taken for its likeliest neighbour may have been meant as another (`type: oauth` over the fields of an API key).
 
 mod edits;
 
@@ -81,8 +82,8 @@ fn better(before: &Report, after: &Report) -> bool {
         [Severity::Error, Severity::Warning, Severity::Note].map(|severity| r.count(severity))
     };
     match (&before.manifest, &after.manifest) {
-        // What can be read now is looked at more closely, so there may be more to say than before.
-        (None, Some(_)) => true,
+        // What can be read now is looked at more closely, so there may be more remarks than before, but no more errors.
+        (None, Some(_)) => after.count(Severity::Error) <= before.count(Severity::Error),
         (Some(_), None) => false,
         _ => weight(after) < weight(before),
     }

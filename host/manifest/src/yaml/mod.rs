@@ -20,8 +20,9 @@ mod extends;
 mod finding;
 mod finish;
 mod fix;
-mod fixtures;
+pub mod fixtures;
 mod follow;
+pub mod held;
 mod mend;
 mod outline;
 mod places;
@@ -32,9 +33,11 @@ mod shape;
 mod traps;
 
 pub use book::{Rule, explain};
+pub use checks::secret_form;
 pub use extends::{Bases, app_id, base_among};
 pub use finding::{Edit, Finding, FolderFacts, Report, Severity, Suppressed};
 pub use fix::{Fixed, apply, fix};
+pub use held::{Misfit, Unheld, misfits};
 pub use remark::Remark;
 
 pub use print::print;

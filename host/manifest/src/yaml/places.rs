@@ -423,6 +423,14 @@ mod tests {
             ("a: b\n".repeat(2_000_000), 0),
             (format!("a: {}", "[".repeat(900_000)), 70),
             (format!("[{}]", "[],".repeat(300_000)), MAX_VALUES + 1),
+            // The same without a line that is too long by itself.
+            (format!("[{}]", "[],\n".repeat(200_000)), MAX_VALUES + 1),
+            (format!("[{}]", "&a x,\n".repeat(150_000)), 104),
+            (format!("{{{}}}", "a: 1,\n".repeat(100_000)), 206),
+            (
+                deep_and_wide.replace("1,", "1,\n").replace(": ", ":\n"),
+                2_000,
+            ),
             (format!("[{}]", "&a x,".repeat(200_000)), 104),
             (format!("{{{}}}", "a: 1, ".repeat(100_000)), 206),
             (deep_and_wide, 2_000),

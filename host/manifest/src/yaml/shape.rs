@@ -11,9 +11,9 @@ use super::follow::{Kind, Mends};
 use super::mend::{Misfit, Reader, STAND_IN};
 use super::places::{child, item};
 use crate::model::{
-    Action, Api, ApiKey, AuthMethod, AwsSigv4, Basic, Bearer, Discovery, Field, Handle, Hmac,
-    JwtAuth, Manifest, Migration, Mtls, NoAuth, Oauth1, Oauth2, Recipe, RequestSpec, Session, Test,
-    TestCall, Trigger, Variants, Wsse,
+    Action, Api, ApiKey, AppWebhook, AuthMethod, AwsSigv4, Basic, Bearer, Discovery, Field, Handle,
+    Hmac, JwtAuth, Manifest, Migration, Mtls, NoAuth, Oauth1, Oauth2, Recipe, RequestSpec, Session,
+    Test, TestCall, Trigger, Variants, Wsse,
 };
 use crate::template::{Template, nearest};
 
@@ -38,6 +38,10 @@ const SOUND: &[(&str, Least)] = &[
     ("migrations", || json!([])),
     ("actions", || json!({})),
     ("triggers", || json!({})),
+    (
+        "webhook",
+        || json!({"manual": "standin", "verify": {"none": "standin"}, "tenant": {"event": "standin", "connection": "standin"}}),
+    ),
     ("recipes", || json!({})),
     ("handles", || json!({})),
     ("auth", || json!({})),
@@ -85,6 +89,7 @@ pub(super) fn read(tree: &Value) -> Shape {
     reader.entries::<Handle>(&mut whole, "handles", Reader::section::<Handle>);
     reader.entries::<AuthMethod>(&mut whole, "auth", Reader::method);
     reader.one::<Variants>(&mut whole, "variants", Reader::section::<Variants>);
+    reader.one::<AppWebhook>(&mut whole, "webhook", Reader::section::<AppWebhook>);
     reader.one::<Test>(&mut whole, "test", Reader::test);
     reader.one::<Api>(&mut whole, "api", Reader::section::<Api>);
     // The parts fit by now. What is left is read without them, which is cheaper, and they are put back.

@@ -4,10 +4,10 @@
 //! runs over arguments of the guest's, but its key and shape are the manifest's, so it is no free oracle. The number of
 //! placeholders per call is limited.
 
-use keyport_egress::{Secret, Slot};
-use keyport_manifest::{RecipeError, SecretSlot, SecretText, Slot as Escaping};
+use keyport_egress::Secret;
+use keyport_manifest::{Jwt, RecipeError, Scope, SecretSlot, SecretText, Slot as Escaping};
 
-use super::note;
+use super::{note, slots_of};
 use crate::bindings::keyport::provider::secrets;
 use crate::bindings::keyport::provider::types::Note;
 use crate::state::{OverLimit, State};
@@ -46,7 +46,26 @@ impl secrets::Host for State {
         let Some(declared) = kit.recipes.get(&recipe) else {
             return Ok(Err(no_such_recipe(&recipe)));
         };
-        Ok(match declared.derive(&kit.scope, &args) {
+        let Some(args) = self.real(&recipe, args) else {
+            return Ok(Err(note(
+                "handle_out_of_slot",
+                format!(
+                    "a handle stands in an argument of {recipe}, which the manifest does not allow"
+                ),
+                false,
+            )));
+        };
+        let mint = |jwt: &Jwt, scope: &Scope| match &kit.minter {
+            Some(minter) => minter(jwt, scope),
+            None => Err(RecipeError::NotSigned(
+                "this host signs no tokens".to_owned(),
+            )),
+        };
+        let derived = declared.derive(&kit.scope, &args, &mint);
+        // Arguments may hold real values by now; they are wiped with the copies that hold them.
+        args.into_iter()
+            .for_each(|(_, value)| drop(Secret::new(value)));
+        Ok(match derived {
             Ok(value) => Ok(self.issue(&value, declared.slots())),
             Err(error) => Err(failed(&recipe, &error)),
         })
@@ -81,18 +100,22 @@ impl State {
         }
     }
 
-    fn issue(&self, value: &SecretText, slots: &[SecretSlot]) -> String {
-        let slots = slots
-            .iter()
-            .map(|slot| match slot {
-                SecretSlot::Header(name) => Slot::Header(name.clone()),
-                SecretSlot::Query(name) => Slot::Query(name.clone()),
+    /// Arguments with values in place of the handles that may stand there; `None` where one may not.
+    fn real(&self, recipe: &str, args: Vec<(String, String)>) -> Option<Vec<(String, String)>> {
+        let handles = &self.call.pass.handles;
+        args.into_iter()
+            .map(|(name, value)| {
+                let real = handles.redeem_for_recipe(recipe, &value)?;
+                Some((name, real.expose().to_owned()))
             })
-            .collect();
+            .collect()
+    }
+
+    fn issue(&self, value: &SecretText, slots: &[SecretSlot]) -> String {
         self.call
             .pass
             .handles
-            .issue(Secret::new(value.expose()), slots)
+            .issue(Secret::new(value.expose()), slots_of(slots))
     }
 }
 

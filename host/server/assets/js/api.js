@@ -73,7 +73,7 @@ function recent(key, ask) {
 }
 
 export const api = {
-  open: (token) => call('POST', '/page/open', { token }),
+  open: (token, confirmed = false) => call('POST', '/page/open', { token, confirmed }),
   session: () => call('GET', '/page/session'),
   endSession: () => call('DELETE', '/page/session'),
   apps: (values) => all('/page/apps', values),

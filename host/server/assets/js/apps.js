@@ -52,6 +52,7 @@ async function start() {
     return connectDialog({
       appId: id, name, connection, flow,
       onConnected: (made, view) => { if (view) list.changed(made, view); else list.load(); },
+      onDone: (made) => list.focus(made),
       onAnother: () => connect({ id, name }),
     });
   }

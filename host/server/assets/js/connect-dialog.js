@@ -7,17 +7,19 @@ import { openDialog } from './dialog.js';
 
 /**
  * `appId`, `name`: which app. `connection`: the one to sign in again, or null. `flow`: one that was begun before this page
- * was loaded. `onConnected(connectionId)` runs as soon as the server says so; `onAnother()` to add one more.
+ * was loaded. `onConnected(connectionId)` runs as soon as the server says so; `onDone(connectionId)` when the
+ * dialog is gone after that; `onAnother()` to add one more.
  */
-export async function connectDialog({ appId, name, connection = null, flow = null, onConnected, onAnother = null }) {
+export async function connectDialog({ appId, name, connection = null, flow = null, onConnected, onDone = () => {}, onAnother = null }) {
   const body = el('div', { class: 'stack' }, el('p', { class: 'muted' }, 'Loading…'));
   let panel = null;
+  let finished = null;
   const dialog = openDialog({
     title: connection ? `Sign in to ${name} again` : `Connect ${name}`,
     sign: logo(appId, name),
     body,
     dirty: () => Boolean(panel?.dirty()),
-    onClose: () => panel?.leave(),
+    onClose: () => { panel?.leave(); if (finished) onDone(finished); },
     testid: 'connect-dialog',
   });
   let app;
@@ -33,6 +35,7 @@ export async function connectDialog({ appId, name, connection = null, flow = nul
     onCancel: dialog.close,
     async onConnected(state) {
       const made = state.connection_id ? await api.connection(state.connection_id).catch(() => null) : null;
+      finished = state.connection_id;
       onConnected(state.connection_id, made);
       const as = made?.account?.label;
       announce(`${app.name} is connected${as ? ` as ${as}` : ''}.`);
@@ -42,7 +45,7 @@ export async function connectDialog({ appId, name, connection = null, flow = nul
           el('h3', {}, connection ? 'Signed in again' : `${app.name} is connected`),
           el('p', {}, as ? ['Connected as ', el('b', { testid: 'connected-as' }, as)] : 'The test passed.')),
         el('div', { class: 'buttons end' },
-          !connection && onAnother && button('Connect another account', { testid: 'another', onClick: () => { dialog.close(); onAnother(); } }),
+          !connection && onAnother && button('Connect another account', { testid: 'another', onClick: () => { finished = null; dialog.close(); onAnother(); } }),
           button('Done', { kind: 'primary', testid: 'done', onClick: dialog.close })));
     },
   });

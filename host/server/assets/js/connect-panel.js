@@ -12,9 +12,10 @@ import { DEVICE_STAGES, FORM_STAGES, METHOD_NOTES, OAUTH_STAGES, nextStep, sente
 
 /**
  * `app`: AppView. `connection`: sign this one in again (same id), else null. `onConnected(flow)` runs when the server says
- * that it worked; what it returns is shown. `onCancel()` is what Cancel does. `cancelLabel` names it.
+ * that it worked; what it returns is shown. `onCancel()` is what Cancel does. `cancelLabel` names it. `tell(type, details)` is
+ * told what happens, for whoever opened this window.
  */
-export function connectPanel({ app, connection = null, onConnected, onCancel, cancelLabel = 'Cancel' }) {
+export function connectPanel({ app, connection = null, onConnected, onCancel, cancelLabel = 'Cancel', tell = () => {} }) {
   const node = el('div', { class: 'panel', tabindex: -1 });
   const methods = orderedMethods(app, connection);
   const shared = { method: methods.find((method) => method.available) ?? methods[0], forms: new Map() };
@@ -50,7 +51,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
       methods.map((method) => {
         const input = el('input', { type: 'radio', name: 'method', value: method.id, disabled: !method.available, checked: method === shared.method,
           on: { change: () => { shared.method = method; fill(shared.trouble); showMethod(area); } } });
-        const note = method.available ? METHOD_NOTES[method.kind]?.(app.name) : sentence(method.why_not ?? 'Not set up here yet');
+        const note = method.available ? METHOD_NOTES[method.device ? 'device' : method.kind]?.(app.name) : sentence(method.why_not ?? 'Not set up here yet');
         return el('label', { class: 'method', testid: `method-${method.id}` }, input, el('b', {}, method.label), note && el('span', { class: 'note' }, note));
       }));
   }
@@ -70,11 +71,11 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     const fields = fieldsOf(method);
     fill(area,
       fields.node,
-      method.redirects && el('p', { class: 'muted small' }, prefersSameTab()
+      method.redirects && !method.device && el('p', { class: 'muted small' }, prefersSameTab()
         ? `You go to ${app.name} to sign in and come back here by yourself.`
         : `A window of ${app.name} opens. Sign in there and allow the access; this page notices when you are done.`),
       !method.redirects && app.links?.docs && fields.empty && outside(app.links.docs, `${app.name}’s documentation`));
-    fill(shared.form.querySelector('[type=submit]'), method.redirects ? `Continue to ${app.name}` : connection ? 'Sign in again' : 'Connect');
+    fill(shared.form.querySelector('[type=submit]'), method.device ? 'Get a code' : method.redirects ? `Continue to ${app.name}` : connection ? 'Sign in again' : 'Connect');
   }
 
   function showUnavailable() {
@@ -99,10 +100,20 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
 
   function submit() {
     if (working || !fieldsOf(shared.method).check()) return;
-    if (shared.method.device) { run(DEVICE_STAGES, async () => (await api.startOauth(request())).flow); return; }
+    tell('submitted', { app: app.id, method: shared.method.id });
+    if (shared.method.device) { withCode(); return; }
     if (!shared.method.redirects) { run(FORM_STAGES, () => api.submit(request())); return; }
     if (prefersSameTab()) { continueHere(); return; }
     inPopup();
+  }
+
+  /** The code comes first: a window of the app would lie over it. The way there is a link beside it. */
+  function withCode() {
+    run(DEVICE_STAGES, async () => {
+      const { flow } = await api.startOauth({ ...request(), mode: 'popup' });
+      rememberFlow({ flow: flow.id, connection: connection?.id ?? null });
+      return flow;
+    });
   }
 
   /** Must run in a click: the window opens before anything is awaited. */
@@ -114,6 +125,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
         const started = await api.startOauth({ ...request(), mode: 'popup' });
         rememberFlow({ flow: started.flow.id, connection: connection?.id ?? null });
         sendPopup(popup, started.go_url);
+        tell('oauth_opened', { flow: started.flow.id });
         return started.flow;
       } catch (error) {
         popup.close();
@@ -137,6 +149,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
 
   function showBlocked() {
     announce('The browser blocked the window.');
+    tell('failed', { code: 'popup_blocked' });
     fill(node,
       notice('warn', el('p', { testid: 'popup-blocked' }, 'The browser did not let a window open.'), el('p', {}, nextStep('popup_blocked'))),
       el('div', { class: 'buttons end' },
@@ -148,6 +161,7 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
 
   function refused(error) {
     if (error.status === 401) return;
+    tell('failed', { code: error.code });
     showForm();
     const known = Object.keys(error.fields ?? {}).length > 0;
     const stray = known ? fieldsOf(shared.method).showErrors(error.fields) : [];
@@ -171,11 +185,15 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
 
   function follow(flow, stages, view, popup) {
     shared.flow = flow.id;
+    let away = stages === OAUTH_STAGES;
     const step = (state) => {
       if (shared.flow !== state.id) return;
+      if (away && !['started', 'authorizing', 'cancelled'].includes(state.status)) {
+        away = false;
+        tell('oauth_returned', { flow: state.id });
+      }
       if (isFinal(state.status)) { stopWatching(); popup?.close(); asked?.stop?.(); finish(state); return; }
-      // The window of a device's code stays: the code is typed there, and shown here.
-      if (ask(state)) { stopWatching(); if (state.choose) popup?.close(); return; }
+      if (ask(state)) { stopWatching(); popup?.close(); return; }
       view.show(state.status, state.error);
     };
     let asked = null;
@@ -258,12 +276,15 @@ export function connectPanel({ app, connection = null, onConnected, onCancel, ca
     forgetFlow();
     if (flow.status === 'connected' || flow.status === 'awaiting_completion') {
       shared.done = true;
+      tell('test_passed', { flow: flow.id });
+      tell('connected', { flow: flow.id, connection_id: flow.connection_id });
       const shown = await onConnected(flow);
       if (shown) { fill(node, shown); (node.querySelector('.primary') ?? node).focus(); }
       return;
     }
     if (flow.status === 'cancelled') { showForm(); return; }
     const error = flow.error ?? { code: 'unknown', say: 'The sign-in did not work' };
+    tell('failed', { flow: flow.id, code: error.code });
     announce(sentence(error.say));
     showForm({ say: sentence(error.say), next: nextStep(error.code), ref: error.ref ?? flow.id });
     node.querySelector('[type=submit]')?.focus();

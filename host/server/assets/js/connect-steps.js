@@ -21,7 +21,7 @@ export function chooseStep({ flow, choose, appName, onChosen, onStartOver, onCan
   const go = button('Continue', { kind: 'primary', type: 'submit', testid: 'choose' });
   let chosen = null;
   const lines = choose.options.map((option) => {
-    const input = el('input', { type: 'radio', name, value: option.value, on: { change: () => { chosen = option.value; } } });
+    const input = el('input', { type: 'radio', name, value: option.value, on: { change: () => { chosen = option.value; fill(trouble); } } });
     return { option, node: el('label', { class: 'method choice', testid: `choice-${option.value}` }, input, el('b', {}, option.label)) };
   });
   const none = el('p', { class: 'muted', hidden: true }, 'Nothing of that name.');
@@ -46,7 +46,7 @@ export function chooseStep({ flow, choose, appName, onChosen, onStartOver, onCan
   async function submit(event) {
     event.preventDefault();
     if (chosen === null) {
-      fill(trouble, el('p', { class: 'error' }, icon('alert'), 'Choose one.'));
+      fill(trouble, el('p', { class: 'trouble' }, icon('alert'), 'Choose one.'));
       form.querySelector('input[type=radio]')?.focus();
       return;
     }

@@ -5,7 +5,7 @@
 import { api } from './api.js';
 import { catalogue } from './catalogue.js';
 import { connectPanel } from './connect-panel.js';
-import { deliver, deliverCancel, deliverExpired } from './deliver.js';
+import { deliver, deliverCancel, deliverExpired, tellEvent } from './deliver.js';
 import { button, el, fill, icon, logo, plainPage, problemNotice } from './dom.js';
 import { stopEvents } from './events.js';
 import { accountPicker } from './pick.js';
@@ -58,6 +58,7 @@ function chooseApp() {
 /** `back`: where the person came from, or null when this is the first step. */
 async function chooseAccount(appId, back) {
   panel = null;
+  tellEvent(session, 'app_selected', { app: appId });
   const [app, all] = await Promise.all([api.app(appId), api.connections()]).catch((error) => {
     if (error.status !== 401) frame({ title: 'Connect an account', body: problemNotice(error), back });
     return [];
@@ -80,6 +81,7 @@ async function chooseAccount(appId, back) {
 function signIn(app, connection, back, flow = null) {
   panel = connectPanel({
     app, connection,
+    tell: (type, details) => tellEvent(session, type, details),
     onConnected(state) {
       if (state.completion) { completed(state.completion, app.name); return null; }
       // Signed in, and the hand-over is not ready or was fetched by another window: say so rather than hang.
@@ -103,6 +105,7 @@ async function start() {
     return;
   }
   if (session.kind === 'manage') { location.replace('/apps'); return; }
+  tellEvent(session, 'opened');
 
   const asked = new URL(location.href).searchParams;
   const kept = takeRedirect();

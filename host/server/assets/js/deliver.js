@@ -16,6 +16,9 @@ function post(message, origins) {
   return true;
 }
 
+/** Tells the platform's page what happens here, for its own display. No right and no proof is in it. */
+export const tellEvent = (session, type, details = {}) => post({ flow: null, ...details, type }, session?.origins ?? []);
+
 const closeButton = () => button('Close this window', { kind: 'primary', testid: 'close-window', onClick: () => window.close() });
 
 /** `completion`: {session, code, target_origins?, return_url?}. `text`: what to say while the window goes away. */

@@ -1,6 +1,8 @@
 // Building the page without markup strings: every text enters through a text node, so nothing that a person, an app
 // or a provider wrote can become an element. No other module sets attributes or makes elements in another way.
 
+import { further } from './words.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /**
@@ -98,7 +100,7 @@ export function notice(tone, ...children) {
 export function problemNotice(problem) {
   return notice('bad',
     el('p', { testid: 'error' }, problem.say),
-    problem.next && el('p', {}, problem.next),
+    further(problem.say, problem.next) && el('p', {}, problem.next),
     problem.ref && el('p', { class: 'ref' }, 'Reference: ', el('code', {}, problem.ref)));
 }
 

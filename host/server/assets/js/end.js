@@ -3,13 +3,14 @@
 // nothing of what stands in the address is shown but a reference.
 
 import { flowChannel } from './events.js';
-import { button, plainPage } from './dom.js';
+import { button, el, plainPage } from './dom.js';
 import { peekRedirect } from './popup.js';
 import { nextStep } from './words.js';
 
 const asked = new URL(location.href).searchParams;
 const flow = /^flow_[A-Za-z0-9_-]{1,64}$/.test(asked.get('flow') ?? '') ? asked.get('flow') : null;
 const code = /^[a-z_]{1,40}$/.test(asked.get('code') ?? '') ? asked.get('code') : null;
+const ref = /^[A-Za-z0-9_.-]{1,64}$/.test(asked.get('ref') ?? '') ? asked.get('ref') : flow;
 const outcome = asked.get('outcome') === 'refused' ? 'refused' : 'returned';
 history.replaceState(null, '', location.pathname);
 
@@ -28,7 +29,7 @@ if (flow && backTo && kept.flow === flow) {
   if (outcome === 'refused') {
     plainPage({
       tone: 'bad', sign: 'alert', testid: 'callback-refused', title: 'This sign-in could not be finished',
-      text: [nextStep(code) ?? 'Nothing was changed. Go back to the page where you began and try again there.', code ? `Reference: ${code}` : ''].filter(Boolean),
+      text: [nextStep(code) ?? 'Nothing was changed. Go back to the page where you began and try again there.', (ref || code) && ['Reference: ', el('code', {}, [code, ref].filter(Boolean).join(' '))]].filter(Boolean),
       actions: closing,
     });
     // With a flow, the page that waits shows the same and more.

@@ -7,7 +7,10 @@
 
 const WAIT = '/connect/wait';
 
-/** On phones and in installed web apps a second window is lost or not to be had: the same tab is better. */
+/**
+ * On phones and in installed web apps a second window is lost or not to be had: the same tab is better. The width alone does
+ * not tell here: the connect window is itself a narrow window, on a screen that has room for another one.
+ */
 export const prefersSameTab = () =>
   matchMedia('(max-width: 639px) and (pointer: coarse)').matches || matchMedia('(display-mode: standalone)').matches;
 

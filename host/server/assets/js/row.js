@@ -5,7 +5,7 @@ import { api } from './api.js';
 import { announce, button, el, fill, icon, logo, problemNotice } from './dom.js';
 import { askDelete, askDisconnect, updateDetails } from './row-actions.js';
 import { pendingReport, testReport } from './test-report.js';
-import { ago, reasonWords, stateWords } from './words.js';
+import { ago, endOfSignIn, reasonWords, stateWords } from './words.js';
 
 /** `onChanged(connection | null)`: the row has news (null: it is gone). `onSignIn(connection)`: sign in again. */
 export function connectionRow(first, { onChanged, onSignIn }) {
@@ -47,9 +47,8 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     state.className = `state ${words.tone}`;
     fill(state, icon(words.sign), words.label);
     const why = reasonWords(connection);
-    const lacks = connection.enabled && connection.state === 'connected' ? connection.missing_scopes ?? [] : [];
-    reason.hidden = !why && lacks.length === 0;
-    fill(reason, why, lacks.length > 0 && [why && ' ', `${connection.app_name} did not grant: ${lacks.join(', ')}. Sign in again to be asked anew.`]);
+    reason.hidden = !why;
+    fill(reason, why);
     showActions();
   }
 
@@ -57,22 +56,26 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     const time = (label, iso, never) => (iso
       ? el('span', {}, `${label} `, el('time', { datetime: iso, title: new Date(iso).toLocaleString() }, ago(iso)))
       : el('span', {}, never));
-    fill(times, time('Last used', connection.last_used_at, 'Not used yet'), time('Last tested', connection.last_tested_at, 'Not tested yet'));
+    const ends = connection.state === 'disconnected' ? null : endOfSignIn(connection.sign_in_ends_at);
+    fill(times, time('Last used', connection.last_used_at, 'Not used yet'), time('Last tested', connection.last_tested_at, 'Not tested yet'),
+      ends && el('span', { testid: 'ends' }, `${ends.label} `, el('time', { datetime: connection.sign_in_ends_at, title: new Date(connection.sign_in_ends_at).toLocaleString() }, ends.day)));
   }
 
   function showActions() {
     const paused = !connection.enabled;
     const gone = connection.state === 'disconnected';
     const broken = connection.state === 'needs_reconnect';
+    const narrow = connection.enabled && connection.state === 'connected' && connection.missing_scopes?.length > 0;
     const redirects = ['oauth2', 'oauth1'].includes(connection.method_kind);
     const list = gone
       ? [['reactivate', 'Connect again', () => onSignIn(connection)], null, ['delete', 'Delete', () => askDelete(connection, onChanged)]]
       : [
         broken && ['reactivate', 'Sign in again', () => onSignIn(connection)],
+        narrow && ['consent', 'Allow access again', () => onSignIn(connection)],
         paused && ['resume', 'Resume', resume],
         !paused && ['test', 'Test', test],
         redirects
-          ? !broken && ['update-details', 'Sign in again', () => onSignIn(connection)]
+          ? !broken && !narrow && ['update-details', 'Sign in again', () => onSignIn(connection)]
           : ['update-details', 'Update details', () => updateDetails(connection, onChanged)],
         !paused && ['pause', 'Pause', pause],
         null,
@@ -84,7 +87,7 @@ export function connectionRow(first, { onChanged, onSignIn }) {
     shownButtons = signature;
     const focused = actions.contains(document.activeElement);
     fill(actions, list.map((entry) => (entry
-      ? button(entry[1], { kind: entry[0] === 'reactivate' || entry[0] === 'resume' ? '' : 'quiet', testid: entry[0], onClick: entry[2], 'aria-label': `${entry[1]}: ${connection.title}` })
+      ? button(entry[1], { kind: ['reactivate', 'resume', 'consent'].includes(entry[0]) ? '' : 'quiet', testid: entry[0], onClick: entry[2], 'aria-label': `${entry[1]}: ${connection.title}` })
       : el('span', { class: 'spread' }))));
     if (focused) actions.querySelector('button')?.focus();
   }

@@ -3,6 +3,7 @@
 /** How a connection stands: {tone, sign, label}. Paused comes first: it is the person's own choice. */
 export function stateWords(connection) {
   if (connection.enabled === false && connection.state !== 'disconnected') return { tone: 'idle', sign: 'pause', label: 'Paused' };
+  if (connection.state === 'connected' && connection.missing_scopes?.length) return { tone: 'warn', sign: 'alert', label: 'Connected in part' };
   return {
     connected: { tone: 'ok', sign: 'check', label: 'Connected' },
     failing: { tone: 'warn', sign: 'clock', label: 'Having trouble' },
@@ -15,12 +16,26 @@ export function stateWords(connection) {
 /** The sentence under a row that explains its state, or null when there is nothing to explain. */
 export function reasonWords(connection) {
   const say = connection.reason?.say;
+  const lacks = connection.missing_scopes ?? [];
+  if (connection.enabled && connection.state === 'connected' && lacks.length) {
+    return `${say ? `${sentence(say)} ` : ''}${connection.app_name} did not grant: ${lacks.join(', ')}. What needs it will not work until you allow it there.`;
+  }
   if (connection.state === 'disconnected') return say ? sentence(say) : 'The sign-in was removed. The name is kept, so that you can connect it again.';
   if (connection.enabled === false) return 'Paused by you. The sign-in is kept; nothing uses it until you resume.';
   if (connection.state === 'failing') return `${sentence(say ?? 'The app does not answer as it should')} This usually mends itself; nothing is needed from you.`;
   if (connection.state === 'needs_reconnect') return `${sentence(say ?? 'The app no longer accepts this sign-in')} Sign in again to go on; the name and everything that uses it stay.`;
   if (connection.state === 'pending') return say ? sentence(say) : 'Not finished yet.';
   return null;
+}
+
+/** When the app ends the sign-in whatever is done: {label, day}, or null where it does not say. */
+export function endOfSignIn(iso) {
+  if (!iso) return null;
+  const at = new Date(iso);
+  return {
+    label: at.getTime() > Date.now() ? 'Sign-in ends on' : 'Sign-in ended on',
+    day: at.toLocaleDateString([], { dateStyle: 'long' }),
+  };
 }
 
 /** Sentences from the server begin in lower case and have no full stop (they are errors first); on a page they have both. */
@@ -41,6 +56,7 @@ export const TEST_STEPS = [
 /** What the way to sign in is called under its label. */
 export const METHOD_NOTES = {
   oauth2: (app) => `You sign in at ${app} and allow access there. No password is typed here.`,
+  device: (app) => `You get a short code here and type it at ${app}, on this or on another device.`,
   api_key: () => 'You paste a key that the app gave you.',
   bearer: () => 'You paste a token that the app gave you.',
   basic: () => 'You type a user name and a password or key.',
@@ -66,7 +82,6 @@ const NEXT = {
   popup_blocked: 'Allow windows for this site, or continue in this tab.',
   denied: 'Start again and allow the access, or choose another account.',
   access_denied: 'Start again and allow the access, or choose another account.',
-  wrong_account: 'Sign in with the account that this connection belongs to, or add a new connection.',
   wrong_browser: 'Begin again, and finish in the browser in which you began.',
   bad_credentials: 'Check what you typed, or make a new key in the app.',
   needs_reconnect: 'Check what you typed, or make a new key in the app.',
@@ -115,6 +130,13 @@ const NEXT = {
 /** What to do after an error with this code, or null. */
 export const nextStep = (code) => NEXT[code] ?? null;
 
+/** What to do, unless what was said says it already; else null. */
+export function further(say, next) {
+  if (!next) return null;
+  const plain = (text) => String(text).toLowerCase().replace(/[.!?…]+$/, '').replaceAll('start again', 'begin again');
+  return plain(say).includes(plain(next)) ? null : next;
+}
+
 const UNITS = [['year', 31536000], ['month', 2592000], ['week', 604800], ['day', 86400], ['hour', 3600], ['minute', 60]];
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 
@@ -133,8 +155,12 @@ export const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1
 
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
-/** "project-management" → "Project management" */
+/** Abbreviations among the words of categories. */
+const CAPITALS = new Set(['ai', 'api', 'bi', 'cad', 'cdn', 'cms', 'cpq', 'crm', 'dns', 'erp', 'hr', 'iot', 'it', 'lms', 'pdf', 'plm', 'pos', 'seo', 'sms', 'ui']);
+
+/** "project-management" → "Project management", "ai" → "AI" */
 export const categoryName = (id) => {
-  const text = String(id).replace(/[-_]/g, ' ');
+  const words = String(id).split(/[-_ ]+/).filter(Boolean).map((word) => (CAPITALS.has(word) ? word.toUpperCase() : word));
+  const text = words.join(' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 };

@@ -280,6 +280,64 @@ mod tests {
         }
     }
 
+    /// The body of a function of a script.
+    fn function<'t>(text: &'t str, name: &str) -> &'t str {
+        let (_, body) = text
+            .split_once(&format!("function {name}("))
+            .unwrap_or_else(|| panic!("there is no {name}"));
+        body.split("\n}").next().unwrap()
+    }
+
+    fn script(name: &str) -> &'static str {
+        ASSETS.iter().find(|asset| asset.name == name).unwrap().text
+    }
+
+    /// A15: a page that knew the name of a window could send it elsewhere, and one that was opened could send its opener.
+    #[test]
+    fn a_second_window_has_a_name_that_nobody_knows_and_forgets_who_opened_it() {
+        for (name, text) in of_kind(&[".js"]) {
+            for (at, _) in text.match_indices("window.open(") {
+                let call = text.get(at..).unwrap().split(')').next().unwrap();
+                assert_eq!(call.split(", ").nth(1), Some("name"), "{name}: {call}");
+                let before = text.get(..at).unwrap();
+                let named = before
+                    .rsplit("name = ")
+                    .next()
+                    .unwrap()
+                    .lines()
+                    .next()
+                    .unwrap();
+                assert!(named.contains("crypto.getRandomValues"), "{name}: {named}");
+            }
+        }
+        let sends = function(script("js/popup.js"), "sendPopup");
+        let forgets = sends
+            .find("popup.opener = null;")
+            .expect("it forgets who opened it");
+        assert!(forgets < sends.find("popup.location.replace(").unwrap());
+        assert!(sends.contains("if (target.origin !== location.origin) throw"));
+    }
+
+    /// A38: what an app says as an address is a link if it is https, and text otherwise.
+    #[test]
+    fn an_address_of_an_app_becomes_a_link_only_if_it_is_https() {
+        let outside = function(script("js/dom.js"), "outside");
+        let check = outside.find("if (parsed.protocol !== 'https:') return null;");
+        assert!(check.expect("it looks at the scheme") < outside.find("el('a'").unwrap());
+        assert!(outside.contains("rel: 'noopener noreferrer'"));
+        // No other place makes a link of anything but an address of our own.
+        for (name, text) in of_kind(&[".js"]) {
+            for (at, _) in text.match_indices("href:") {
+                let value = text.get(at + 5..).unwrap().trim_start();
+                let own = value.starts_with("'/") || value.starts_with("`/");
+                assert!(
+                    own || value.starts_with("parsed.href"),
+                    "{name}: {value:.40}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn every_module_that_is_imported_exists() {
         for (name, text) in of_kind(&[".js"]) {

@@ -71,8 +71,13 @@ pub fn router() -> Router<ServerState> {
 
 /// Sends the browser to the page that ends a sign-in: it nudges the page that waits and closes itself, or goes back to
 /// where the person was. `flow` is the flow's id where one was found; `refused` is our own stable code of what went wrong
-/// (never a provider's text). Both stand in the address only and are checked by the page before they mean anything.
-pub fn end_of_sign_in(flow: Option<&str>, refused: Option<&str>) -> Response {
+/// (never a provider's text); `reference` is the request's id, for the person to quote where no flow was found. All stand in the
+/// address only and are checked by the page before they mean anything.
+pub fn end_of_sign_in(
+    flow: Option<&str>,
+    refused: Option<&str>,
+    reference: Option<&str>,
+) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if let Some(flow) = flow {
         query.append_pair("flow", flow);
@@ -81,6 +86,9 @@ pub fn end_of_sign_in(flow: Option<&str>, refused: Option<&str>) -> Response {
         query
             .append_pair("outcome", "refused")
             .append_pair("code", code);
+        if let Some(reference) = reference.filter(|_| flow.is_none()) {
+            query.append_pair("ref", reference);
+        }
     }
     Redirect::to(&format!("/connect/end?{}", query.finish())).into_response()
 }

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use keyport_connect::Engine;
-use keyport_connect::view::{Completion, Pick, SessionView};
-use serde::Deserialize;
+use keyport_connect::view::{Completion, LinkView, Pick, SessionView};
+use serde::{Deserialize, Serialize};
 
 use crate::auth::PageSession;
 use crate::state::ServerState;
@@ -18,13 +18,27 @@ use crate::{Problem, cookie, extract};
 #[serde(deny_unknown_fields)]
 pub(super) struct Open {
     token: String,
+    /// Whether the person has seen what a link that was sent to them is for, and has clicked.
+    #[serde(default)]
+    confirmed: bool,
 }
 
-/// `POST /page/open`: trades the link's token, once, for the cookie.
+/// What a link that was sent to somebody is for, in place of a session.
+#[derive(Serialize)]
+struct ToConfirm {
+    confirm: LinkView,
+}
+
+/// `POST /page/open`: trades the link's token, once, for the cookie. A link that was sent to somebody is first only looked at.
 pub(super) async fn open(
     State(state): State<ServerState>,
     extract::Json(open): extract::Json<Open>,
 ) -> Result<Response, Problem> {
+    if !open.confirmed
+        && let Some(confirm) = state.engine().sent_link(&open.token).await?
+    {
+        return Ok(Json(ToConfirm { confirm }).into_response());
+    }
     let (session, value) = state.engine().open_session(&open.token).await?;
     let cookie =
         cookie::set_session(state.public(), value.expose()).ok_or_else(Problem::internal)?;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use http::{HeaderMap, Request, StatusCode, header};
-use keyport_connect::view::{NewSession, SessionKind};
+use keyport_connect::view::{NewSession, SentLink, SessionKind};
 use keyport_connect::{Actor, Catalogue, Engine, EngineParts};
 use keyport_egress::{Egress, EgressConfig};
 use keyport_plugin::{PluginConfig, PluginHost};
@@ -84,6 +84,7 @@ impl Host {
             purpose: None,
             origins: vec!["https://platform.example".into()],
             return_url: None,
+            link: None,
         };
         let created = self.engine.create_session(&Actor::Host, new).await.unwrap();
         created.url.split_once('#').unwrap().1.to_owned()
@@ -114,7 +115,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 /// Every route that changes something: (method, path).
-const CHANGES: [(&str, &str); 13] = [
+const CHANGES: [(&str, &str); 14] = [
     ("POST", "/page/open"),
     ("DELETE", "/page/session"),
     ("POST", "/page/pick"),
@@ -128,6 +129,7 @@ const CHANGES: [(&str, &str); 13] = [
     ("POST", "/page/connections/con_1/details"),
     ("POST", "/page/flows"),
     ("DELETE", "/page/flows/flow_1"),
+    ("POST", "/page/flows/flow_1/choose"),
 ];
 
 const READS: [&str; 7] = [
@@ -139,6 +141,43 @@ const READS: [&str; 7] = [
     "/page/flows/flow_1",
     "/page/events",
 ];
+
+/// S10: a link that came by mail is not opened by looking at it, and says first what it is for.
+#[tokio::test]
+async fn a_link_that_was_sent_opens_after_it_was_confirmed() {
+    let host = Host::new().await;
+    let new = NewSession {
+        owner: "ada".into(),
+        owner_label: Some("Ada of Acme".into()),
+        kind: SessionKind::Connect,
+        apps: None,
+        connection_id: None,
+        purpose: Some("Reports".into()),
+        origins: Vec::new(),
+        return_url: Some("https://platform.example/connected".into()),
+        link: Some(SentLink::default()),
+    };
+    let created = host.engine.create_session(&Actor::Host, new).await.unwrap();
+    let token = created.url.split_once('#').unwrap().1;
+    for _ in 0..2 {
+        let looked = host
+            .page("POST", "/page/open", "", &json!({ "token": token }))
+            .await;
+        assert_eq!(looked.status(), StatusCode::OK);
+        assert!(!looked.headers().contains_key(header::SET_COOKIE));
+        let said = document(looked).await;
+        assert_eq!(said["confirm"]["platform"], "platform.example");
+        assert_eq!(said["confirm"]["owner_label"], "Ada of Acme");
+        assert_eq!(said["confirm"]["for"], "Reports");
+        assert!(said.get("id").is_none(), "there is no session yet");
+    }
+    let confirmed = json!({ "token": token, "confirmed": true });
+    let opened = host.page("POST", "/page/open", "", &confirmed).await;
+    assert_eq!(opened.status(), StatusCode::OK);
+    assert!(opened.headers().contains_key(header::SET_COOKIE));
+    let again = host.page("POST", "/page/open", "", &confirmed).await;
+    assert_eq!(again.status(), StatusCode::GONE);
+}
 
 #[tokio::test]
 async fn every_page_forbids_inline_code_foreign_sources_and_frames() {
@@ -404,15 +443,27 @@ async fn a_body_with_an_unknown_key_is_refused_in_words() {
 fn the_end_of_a_sign_in_carries_ids_and_codes_encoded_and_nothing_else() {
     let place = |response: Response| text(response.headers(), "location").to_owned();
     assert_eq!(
-        place(end_of_sign_in(Some("flow_a"), None)),
+        place(end_of_sign_in(Some("flow_a"), None, Some("req_1"))),
         "/connect/end?flow=flow_a"
     );
     assert_eq!(
-        place(end_of_sign_in(None, Some("denied"))),
-        "/connect/end?outcome=refused&code=denied"
+        place(end_of_sign_in(
+            Some("flow_a"),
+            Some("denied"),
+            Some("req_1")
+        )),
+        "/connect/end?flow=flow_a&outcome=refused&code=denied"
     );
     assert_eq!(
-        place(end_of_sign_in(Some("a&outcome=refused\r\nx: y"), None)),
+        place(end_of_sign_in(None, Some("denied"), Some("req_1"))),
+        "/connect/end?outcome=refused&code=denied&ref=req_1"
+    );
+    assert_eq!(
+        place(end_of_sign_in(
+            Some("a&outcome=refused\r\nx: y"),
+            None,
+            None
+        )),
         "/connect/end?flow=a%26outcome%3Drefused%0D%0Ax%3A+y"
     );
 }

@@ -278,8 +278,12 @@ async fn going_to_an_app_without_a_session_ends_on_our_own_page() {
     let server = Server::new().await;
     let answer = server.get("/page/go/flow_x").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    // The request's id is what its person can quote.
     assert_eq!(
         answer.header("location"),
-        "/connect/end?outcome=refused&code=session_required"
+        format!(
+            "/connect/end?outcome=refused&code=session_required&ref={}",
+            answer.header("x-request-id")
+        )
     );
 }

@@ -12,6 +12,8 @@
 //! | `verbs` | test, pause, resume, reconnect, disconnect, details |
 //! | `using` | credentials, actions, triggers |
 //! | `proxy` | any request, with the connection's credentials attached |
+//! | `subscriptions` | triggers that are subscribed, and what they found |
+//! | `webhooks` | where events are sent |
 //! | `events` | what happened |
 //! | `keys` | platform keys |
 //! | `vault` | the vault's keys, verification, backups; the proven audit trail: for the operator's socket so far |
@@ -24,9 +26,11 @@ mod events;
 mod keys;
 mod proxy;
 mod sessions;
+mod subscriptions;
 mod using;
 pub(crate) mod vault;
 mod verbs;
+mod webhooks;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -54,6 +58,8 @@ pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
         ))
         .routes(routes!(verbs::reconnect_connection))
         .routes(routes!(using::run_action))
+        .routes(routes!(subscriptions::create_subscription))
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .layer(from_fn_with_state(state.clone(), idempotent));
     OpenApiRouter::new()
         .routes(routes!(apps::list_apps))
@@ -75,7 +81,26 @@ pub(crate) fn router(state: &ServerState) -> OpenApiRouter<ServerState> {
         .routes(routes!(verbs::disconnect_connection))
         .routes(routes!(verbs::update_details))
         .routes(routes!(using::read_credentials))
+        .routes(routes!(using::action_choices))
+        .routes(routes!(using::trigger_choices))
         .routes(routes!(using::poll_trigger))
+        .routes(routes!(subscriptions::list_subscriptions))
+        .routes(routes!(
+            subscriptions::get_subscription,
+            subscriptions::delete_subscription
+        ))
+        .routes(routes!(subscriptions::pause_subscription))
+        .routes(routes!(subscriptions::resume_subscription))
+        .routes(routes!(subscriptions::poll_subscription))
+        .routes(routes!(subscriptions::list_trigger_events))
+        .routes(routes!(
+            webhooks::get_webhook,
+            webhooks::update_webhook,
+            webhooks::delete_webhook
+        ))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::resend_delivery))
         .routes(routes!(events::list_events))
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::revoke_key))

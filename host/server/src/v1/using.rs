@@ -1,14 +1,15 @@
-//! Using a connection: its credentials in the clear, its app's actions, its app's triggers.
+//! Using a connection: its credentials in the clear, its app's actions, its app's triggers, and what their inputs can be.
 
 use axum::extract::State;
-use keyport_connect::view::{IssuedCredentials, KeyScope, PollResult};
+use keyport_connect::InputOf;
+use keyport_connect::view::{InputChoices, IssuedCredentials, KeyScope, PollResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Json, Problems};
 use crate::auth::Platform;
-use crate::extract::{Json as Body, Path};
+use crate::extract::{Json as Body, Path, Query};
 use crate::state::ServerState;
 
 /// An action's input.
@@ -36,6 +37,15 @@ pub(crate) struct Poll {
     input: Value,
     /// From the last poll. Absent: the poll only says where events start from now on, or gives the newest.
     cursor: Option<Value>,
+}
+
+/// Which choices to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChoicesQuery {
+    /// Only those whose label has this in it, in any case.
+    q: Option<String>,
 }
 
 fn empty() -> Value {
@@ -99,4 +109,66 @@ pub(crate) async fn poll_trigger(
             .poll_trigger(&actor, &id, &trigger, &poll.input, cursor.as_ref())
             .await?,
     ))
+}
+
+async fn choices(
+    state: &ServerState,
+    key: Platform,
+    id: &str,
+    of: InputOf<'_>,
+    property: &str,
+    query: &ChoicesQuery,
+) -> Answer<Json<InputChoices>> {
+    let actor = key.with(KeyScope::Actions)?;
+    let q = query.q.as_deref();
+    let found = state.engine().choices(&actor, id, of, property, q).await?;
+    Ok(Json(found))
+}
+
+/// List the choices of an action's input
+///
+/// As the app has them now, for this connection. Which properties have choices, the app's action says under `choices`.
+#[utoipa::path(get, path = "/v1/connections/{id}/actions/{action}/choices/{property}", tag = "use",
+    params(("id" = String, Path, description = "`con_…`"), ("action" = String, Path, description = "The action's id"),
+        ("property" = String, Path, description = "The input property"), ChoicesQuery),
+    responses((status = 200, description = "The choices", body = InputChoices), Problems))]
+pub(crate) async fn action_choices(
+    State(state): State<ServerState>,
+    key: Platform,
+    Path((id, action, property)): Path<(String, String, String)>,
+    Query(query): Query<ChoicesQuery>,
+) -> Answer<Json<InputChoices>> {
+    choices(
+        &state,
+        key,
+        &id,
+        InputOf::Action(&action),
+        &property,
+        &query,
+    )
+    .await
+}
+
+/// List the choices of a trigger's input
+///
+/// As the app has them now, for this connection. Which properties have choices, the app's trigger says under `choices`.
+#[utoipa::path(get, path = "/v1/connections/{id}/triggers/{trigger}/choices/{property}", tag = "use",
+    params(("id" = String, Path, description = "`con_…`"), ("trigger" = String, Path, description = "The trigger's id"),
+        ("property" = String, Path, description = "The input property"), ChoicesQuery),
+    responses((status = 200, description = "The choices", body = InputChoices), Problems))]
+pub(crate) async fn trigger_choices(
+    State(state): State<ServerState>,
+    key: Platform,
+    Path((id, trigger, property)): Path<(String, String, String)>,
+    Query(query): Query<ChoicesQuery>,
+) -> Answer<Json<InputChoices>> {
+    choices(
+        &state,
+        key,
+        &id,
+        InputOf::Trigger(&trigger),
+        &property,
+        &query,
+    )
+    .await
 }

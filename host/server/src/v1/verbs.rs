@@ -142,6 +142,7 @@ pub(crate) async fn reconnect_connection(
         purpose: None,
         origins: reconnect.origins,
         return_url: reconnect.return_url,
+        link: None,
     };
     let made = state.engine().create_session(&actor, new).await?;
     Ok(Created {

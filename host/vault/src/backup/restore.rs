@@ -1,8 +1,8 @@
 //! Into an empty store, resumable: what was written stands under a mark until the last commit takes the mark away and puts the
 //! keyring in. A host does not open a store with the mark, so nobody ever serves half a restore.
 //!
-//! Revisions of the new store begin anew; `s/floor` says what to add, so that generations of records go on where they were.
-//! It also says when the restore was: tokens that are older may have been renewed by whoever ran on after the backup.
+//! Revisions of the new store begin above the backup's ([`Store::raise_rev`]), so that generations of records go on where they were.
+//! `s/floor` says when the restore was: tokens that are older may have been renewed by whoever ran on after the backup.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::read::Backup;
 use super::write::rekeyed;
 use crate::error::VaultError;
+use crate::ids::Rev;
 use crate::keys;
 use crate::root_key::RootKey;
 use crate::store::{Commit, CommitId, Key, Op, Pre, Store, StoreError};
@@ -54,6 +55,8 @@ pub async fn restore(
             .collect(),
     };
     begin(store, &mark).await?;
+    // Revisions in the backup count on over earlier restores already.
+    store.raise_rev(Rev(backup.trailer().revision)).await?;
     let total = backup.trailer().rows;
     let mut restored = Restored {
         written: 0,
@@ -147,9 +150,7 @@ async fn end(
         own.remove(keys::next_keyring().as_bytes());
         own.remove(keys::next_check().as_bytes());
     }
-    // Revisions in the backup count on over earlier restores already.
-    let floor = backup.trailer().revision;
-    let row = floor_row(&backup.row_mac, floor, now_ms.max(1));
+    let row = floor_row(&backup.row_mac, 0, now_ms.max(1));
     own.insert(keys::floor().as_bytes().to_vec(), row);
     let mut ops: Vec<Op> = own
         .into_iter()

@@ -378,6 +378,12 @@ impl Draft {
                     self.pre.push(Pre::At(index_at, rec.rev));
                 }
             }
+            // Damaged, or leading to where there is nothing: the record itself is here, so this is its id.
+            Some(rec) if current.is_some() => {
+                self.pre.push(Pre::At(index_at.clone(), rec.rev));
+                let owner = Bytes::copy_from_slice(id.owner.as_str().as_bytes());
+                self.ops.push(Op::Put(index_at, owner));
+            }
             Some(_) => return Err(VaultError::IdTaken),
             None => {
                 self.pre.push(Pre::Absent(index_at.clone()));

@@ -187,10 +187,43 @@ impl Vault {
     /// The store's.
     pub async fn find(&self, kind: Kind, id: &str) -> Result<Option<RecordId>, VaultError> {
         check_id(id)?;
-        let Some(rec) = self.inner.store.get(&keys::index(kind, id)).await? else {
+        let at = keys::index(kind, id);
+        let Some(rec) = self.inner.rec(&at).await? else {
             return Ok(None);
         };
-        Ok(index_owner(&rec.value).map(|owner| RecordId::new(kind, owner, id)))
+        if let Some(owner) = index_owner(&rec.value) {
+            let id = RecordId::new(kind, owner, id);
+            // One of one moment: a record that goes takes its index row with it.
+            let both = [at, keys::record(&id)];
+            let both = self.inner.store.get_many(&both).await?;
+            let [index, record] = both.as_slice() else {
+                return Ok(None);
+            };
+            if record.is_some() || index.is_none() {
+                return Ok(record.is_some().then_some(id));
+            }
+        }
+        tracing::error!(
+            kind = kind.as_str(),
+            id,
+            "the index row of a record is damaged; the record is looked for among all, which takes longer, until it is written again"
+        );
+        self.find_in_list(kind, id).await
+    }
+
+    /// The record with this id among all of its kind: what a damaged index row leaves.
+    async fn find_in_list(&self, kind: Kind, id: &str) -> Result<Option<RecordId>, VaultError> {
+        let mut after = None;
+        loop {
+            let page = self.list(kind, None, after.as_deref(), PAGE_MAX).await?;
+            if let Some(head) = page.heads.into_iter().find(|head| head.id.id == id) {
+                return Ok(Some(head.id));
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// A page of the records of a kind, of one owner or of all. `after` is the `next` of the page before; `limit` is
@@ -236,6 +269,13 @@ impl Vault {
     #[must_use]
     pub fn cursor(&self, id: &RecordId) -> String {
         URL_SAFE_NO_PAD.encode(keys::record(id).as_bytes())
+    }
+
+    /// Whether other hosts may use the same store at the same time. When not, what was under way before this one began is
+    /// over.
+    #[must_use]
+    pub fn shared(&self) -> bool {
+        self.inner.store.shared()
     }
 
     /// Takes a lease that all hosts on this store respect. It keeps two from doing the same work at once; it never

@@ -14,7 +14,7 @@ use crate::store::{Commit, CommitId, Op, Pre, Rec};
 
 /// How many owners' keys are kept unwrapped. Each is a few hundred bytes; loading one again costs a read and two
 /// decryptions.
-const CACHE_MAX: usize = 20_000;
+const CACHE_MAX: usize = 200_000;
 const ATTEMPTS: u32 = 16;
 
 /// An owner's keys in memory.
@@ -93,6 +93,22 @@ impl Vault {
             return self.read_owner_keys(owner, &rec);
         }
         Ok(read)
+    }
+
+    /// The keys that the vault holds in memory, by what they are.
+    #[cfg(test)]
+    pub(crate) async fn keys_for_tests(
+        &self,
+        owner: &Owner,
+    ) -> Vec<(&'static str, zeroize::Zeroizing<Vec<u8>>)> {
+        let copy = |key: &crate::secret::Key32| zeroize::Zeroizing::new(key.expose().to_vec());
+        let owner_keys = self.owner_keys(owner, false).await.unwrap();
+        let (term, macs) = self.inner.keyring().keys_for_tests();
+        vec![
+            ("owner's key", copy(&owner_keys.active().unwrap().key)),
+            ("term", term),
+            ("MAC secret", macs),
+        ]
     }
 
     /// Reads a row of owner's keys.

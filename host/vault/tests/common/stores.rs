@@ -5,16 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use keyport_tests::postgres::Cluster;
-use keyport_vault::store::{
-    Change, Commit, CommitId, Committed, Key, LeaseName, NodeId, Op, Rec, Snapshot,
-};
+use keyport_vault::store::{Commit, CommitId, Key, Op, Rec};
 use keyport_vault::{
-    Health, Lease, LeaseTry, MemoryStore, PostgresOptions, PostgresStore, Rev, RootKey, SledStore,
-    Store, StoreError, Vault, VaultOptions,
+    MemoryStore, PostgresOptions, PostgresStore, RootKey, SledStore, Store, Vault, VaultOptions,
 };
-use tokio::sync::broadcast;
 
 /// A root key in base64, for tests.
 pub const ROOT: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -107,76 +102,4 @@ pub async fn backends() -> Vec<Backend> {
         });
     }
     all
-}
-
-/// A store that says that other hosts use it too.
-pub struct Shared(pub Arc<dyn Store>);
-
-#[async_trait]
-impl Store for Shared {
-    async fn get(&self, key: &Key) -> Result<Option<Rec>, StoreError> {
-        self.0.get(key).await
-    }
-
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Rec>>, StoreError> {
-        self.0.get_many(keys).await
-    }
-
-    async fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&Key>,
-        limit: u32,
-    ) -> Result<Vec<(Key, Rec)>, StoreError> {
-        self.0.scan(prefix, after, limit).await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.0.commit(commit).await
-    }
-
-    async fn outcome(&self, id: &CommitId) -> Result<Option<Committed>, StoreError> {
-        self.0.outcome(id).await
-    }
-
-    async fn last_rev(&self) -> Result<Rev, StoreError> {
-        self.0.last_rev().await
-    }
-
-    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
-        self.0.raise_rev(above).await
-    }
-
-    async fn lease_try(
-        &self,
-        name: &LeaseName,
-        who: &NodeId,
-        ttl: Duration,
-    ) -> Result<LeaseTry, StoreError> {
-        self.0.lease_try(name, who, ttl).await
-    }
-
-    async fn lease_renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
-        self.0.lease_renew(lease, ttl).await
-    }
-
-    async fn lease_release(&self, lease: Lease) -> Result<(), StoreError> {
-        self.0.lease_release(lease).await
-    }
-
-    fn watch(&self) -> broadcast::Receiver<Change> {
-        self.0.watch()
-    }
-
-    async fn health(&self) -> Health {
-        self.0.health().await
-    }
-
-    fn shared(&self) -> bool {
-        true
-    }
-
-    async fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>, StoreError> {
-        self.0.snapshot().await
-    }
 }

@@ -249,6 +249,13 @@ async fn child() {
         }
     }
     Said::read(Path::new(&acks)).check(&store).await;
+    if std::env::var("KPSHIM_DO").as_deref() == Ok("hang") {
+        // Neither reading all of it nor the end of the process waits for a disk that does not answer.
+        let looked = tokio::time::timeout(PATIENCE / 2, store.verify()).await;
+        looked
+            .expect("verify ends")
+            .expect("and tells what it found");
+    }
 }
 
 /// How a process is to be hurt.

@@ -78,6 +78,7 @@ fn line_11_eight_threads_for_minutes_and_nobody_waits_for_a_second() {
         "a stall of {worst:?}, where a bare thread had one of {control:?}"
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     assert_eq!(runtime.block_on(store.health()), Health::Ok);

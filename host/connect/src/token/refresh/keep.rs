@@ -112,6 +112,8 @@ fn renewed(before: &ConnectionSealed, granted: &Granted) -> ConnectionSealed {
     let mut sealed = before.clone();
     let old = sealed.token.take();
     let mut token = granted.token.clone();
+    // What was counted from the sign-in goes on.
+    token.ends_at = token.ends_at.or(old.as_ref().and_then(|old| old.ends_at));
     token.refresh = token.refresh.or(old.and_then(|old| old.refresh));
     sealed.token = Some(token);
     sealed.tokens.extend(granted.tokens.clone());

@@ -22,11 +22,10 @@ mod spend;
 
 use std::time::Duration;
 
-use keyport_vault::LeaseTry;
-
 use super::gate;
 use crate::engine::Engine;
 use crate::error::ConnectError;
+use crate::fault;
 use crate::record::{Connection, Stored, Token};
 use crate::view::{ConnectionState, Reason};
 
@@ -145,46 +144,24 @@ impl Engine {
         seen: u64,
         need: Need,
     ) -> Result<Stored<Connection>, ConnectError> {
-        // One at a time in this process; those who wait find the result when their turn comes.
-        let turn = self.turn(id);
-        let _mine = turn.lock().await;
-        let mut pause = Duration::from_millis(50);
-        let mut waited = Duration::ZERO;
         let patience = self.inner.options.token_request + gate::PATIENCE + LEASE_MARGIN;
-        loop {
-            let stored: Stored<Connection> = self.load(id).await?;
+        let settled = |stored: Stored<Connection>| {
             match generation(&stored)? {
                 Some(now) if now == seen => {}
-                _ => return Ok(stored),
+                _ => return Ok(Some(stored)),
             }
             // Those who waited for one that failed learn how it went; they do not ask again.
             if let Some(error) = verdict_of_another(&stored) {
                 return Err(error);
             }
-            if self.backing_off(&stored) {
-                return self.old_or_down(stored, need.refused());
+            match self.backing_off(&stored) {
+                true => self.old_or_down(stored, need.refused()).map(Some),
+                false => Ok(None),
             }
-            match self
-                .inner
-                .vault
-                .lease(&format!("refresh/{id}"), patience)
-                .await?
-            {
-                LeaseTry::Got(lease) => {
-                    let result = self.refresh_leased(id, seen).await;
-                    if let Err(error) = self.inner.vault.release(lease).await {
-                        tracing::warn!(connection = id, %error, "a refresh lease was not given back and will run out");
-                    }
-                    return result;
-                }
-                LeaseTry::Held { .. } if waited < patience => {
-                    tokio::time::sleep(pause).await;
-                    waited += pause;
-                    pause = (pause * 2).min(Duration::from_millis(500));
-                }
-                LeaseTry::Held { .. } => return Err(down(None)),
-            }
-        }
+        };
+        self.in_turn(id, patience, settled, || self.refresh_leased(id, seen))
+            .await?
+            .ok_or_else(|| down(None))
     }
 }
 
@@ -195,9 +172,10 @@ fn cooling(token: &Token, now: i64) -> bool {
     let life = token
         .expires_at
         .map(|at| at.saturating_sub(token.obtained_at));
+    let usual = fault::cooldown_ms(COOLDOWN_MS);
     let cooldown = match life {
-        Some(life) if life >= 1000 => (life / 4 * 3).min(COOLDOWN_MS),
-        _ => COOLDOWN_MS,
+        Some(life) if life >= 1000 => (life / 4 * 3).min(usual),
+        _ => usual,
     };
     // A clock that was set back makes an age below zero: that is no reason to wait for it to catch up.
     token.generation > 1 && (0..cooldown).contains(&age)

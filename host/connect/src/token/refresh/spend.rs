@@ -51,13 +51,28 @@ impl Engine {
         fault::point("refresh.answered").await;
         match answer {
             Ok(granted) => self.keep_refresh(begun, seen, granted).await,
-            Err(TokenFailure::Refused { .. }) => self.refresh_refused(id, seen, &intent).await,
+            Err(TokenFailure::Refused { code }) => {
+                self.client_forgotten(&begun, &code).await;
+                self.refresh_refused(id, seen, &intent).await
+            }
             // Some servers answer a spent token with nothing that can be read. Once is a hiccup; after an attempt that
             // ended without an answer it is the verdict.
             Err(TokenFailure::Unreadable { .. }) if intent.interrupted => {
                 self.refresh_refused(id, seen, &intent).await
             }
             Err(failure) => self.refresh_failed(id, failure).await,
+        }
+    }
+
+    /// A server that has forgotten the client that registered there will not know it at the next sign-in either.
+    async fn client_forgotten(&self, begun: &Stored<Connection>, code: &str) {
+        let sealed = begun.sealed.as_ref();
+        let endpoints = sealed.and_then(|sealed| sealed.endpoints.as_ref());
+        if let (Some(endpoints), Some(config), "invalid_client") =
+            (endpoints, &begun.clear.config, code)
+        {
+            self.forget_registration(begun.owner(), endpoints, config, None)
+                .await;
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{
     Function, Handle, Resolve, SourceMap, Type, TypeDefKind, WorldId, WorldItem, WorldKey,
 };
@@ -12,7 +13,7 @@ use wit_parser::{
 const MAX_DEPTH: usize = 32;
 
 /// The package that host and components meet in, as it was when this program was built.
-const WIT: &[(&str, &str)] = &[
+pub const WIT: &[(&str, &str)] = &[
     ("types.wit", include_str!("../../../../../wit/types.wit")),
     (
         "imports.wit",
@@ -36,6 +37,14 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Of a component's file; `None` where it is none.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        match decode(bytes) {
+            Ok(DecodedWasm::Component(resolve, world)) => Some(Self::of(&resolve, world)),
+            _ => None,
+        }
+    }
+
     /// Of one world.
     pub fn of(resolve: &Resolve, world: WorldId) -> Self {
         let Some(world) = resolve.worlds.get(world) else {

@@ -109,6 +109,43 @@ fn an_import_that_no_host_has_is_found() {
     );
 }
 
+/// The interfaces of `wasi:http` with as little in them as a name needs.
+fn fetching(interface: &str) -> Vec<u8> {
+    let mut resolve = shape::wit().unwrap().0;
+    let wasi = format!("package wasi:http@0.2.10;\ninterface {interface} {{ go: func(); }}");
+    resolve.push_str("http.wit", &wasi).unwrap();
+    let app = format!(
+        "package test:app;\nworld app {{ import wasi:http/{interface}@0.2.10; export keyport:provider/connection@1.0.0; }}"
+    );
+    let package = resolve.push_str("app.wit", &app).unwrap();
+    encoded(&resolve, package)
+}
+
+#[test]
+fn requests_by_the_standard_are_taken_and_told_and_serving_is_not() {
+    let bytes = fetching("outgoing-handler");
+    assert_eq!(said(&bytes, json!({})), []);
+    let notes: Vec<String> = judge(&bytes, &manifest(json!({})))
+        .into_iter()
+        .filter(|remark| remark.severity == Severity::Note)
+        .map(|remark| remark.message)
+        .collect();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("wasi:http/outgoing-handler@0.2.10")
+                && note.contains("the same credentials")),
+        "{notes:?}"
+    );
+    assert!(crate::asks::fetches(&bytes));
+    assert!(!crate::asks::fetches(&component(PROVIDER, "")));
+    let serving = said(&fetching("incoming-handler"), json!({}));
+    assert!(
+        serving.len() == 1 && serving[0].1.contains("wasi:http/incoming-handler"),
+        "{serving:?}"
+    );
+}
+
 #[test]
 fn component_and_manifest_must_agree_on_what_there_is() {
     let without = component("export keyport:provider/connection@1.0.0;", "");

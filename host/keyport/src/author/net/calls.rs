@@ -112,7 +112,9 @@ fn tryable<'l>(look: &'l Look<'_>, test: &Test) -> Result<&'l ResolvedApi, Strin
     if injections.iter().any(|inject| {
         !matches!(
             inject.place,
-            keyport_manifest::Place::Header | keyport_manifest::Place::Query
+            keyport_manifest::Place::Header
+                | keyport_manifest::Place::Query
+                | keyport_manifest::Place::Cookie
         )
     }) {
         return Err("not tried: the credential goes into the body".to_owned());
@@ -187,6 +189,7 @@ fn pass(look: &Look<'_>, api: &ResolvedApi, secrets: &Scope) -> Result<Pass, Str
         }
         let (place, slot) = match inject.place {
             keyport_manifest::Place::Header => (Place::Header, Slot::Header),
+            keyport_manifest::Place::Cookie => (Place::Cookie, Slot::Header),
             _ => (Place::Query, Slot::Raw),
         };
         let value = inject

@@ -234,7 +234,8 @@ fn names(manifest: &Manifest) -> Vec<String> {
     all
 }
 
-fn variable(manifest: &Manifest, name: &str) -> String {
+/// The variable that a value of an app is given by.
+pub fn variable(manifest: &Manifest, name: &str) -> String {
     let app = manifest.id.as_str().replace('-', "_");
     format!("{PREFIX}{app}_{name}").to_ascii_uppercase()
 }

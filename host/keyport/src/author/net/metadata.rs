@@ -114,7 +114,9 @@ fn compare(
     if let Some(methods) = list(document, "token_endpoint_auth_methods_supported") {
         let ours: &[&str] = match oauth.client_auth {
             ClientAuth::Body => &["client_secret_post"],
-            ClientAuth::Basic | ClientAuth::BasicRaw => &["client_secret_basic"],
+            ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::BasicSecret => {
+                &["client_secret_basic"]
+            }
             ClientAuth::None => &["none"],
             ClientAuth::PrivateKeyJwt => &["private_key_jwt"],
             ClientAuth::ClientSecretJwt => &["client_secret_jwt"],
@@ -134,7 +136,7 @@ fn compare(
     if let Some(grants) = list(document, "grant_types_supported") {
         let ours = match oauth.grant {
             Oauth2Grant::AuthorizationCode => "authorization_code",
-            Oauth2Grant::ClientCredentials => "client_credentials",
+            Oauth2Grant::ClientCredentials | Oauth2Grant::AdminConsent => "client_credentials",
             Oauth2Grant::Device => "urn:ietf:params:oauth:grant-type:device_code",
             Oauth2Grant::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
         };

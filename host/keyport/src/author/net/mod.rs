@@ -26,7 +26,7 @@ mod calls;
 #[cfg(feature = "net")]
 mod door;
 #[cfg(feature = "net")]
-mod given;
+pub mod given;
 #[cfg(feature = "net")]
 mod metadata;
 #[cfg(feature = "net")]

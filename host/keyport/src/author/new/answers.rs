@@ -189,6 +189,7 @@ impl Answers {
             test.path = Said::known(path);
         }
         Ok(Draft {
+            lang: None,
             summary: self.summary(&name).unwrap_or_else(|| {
                 Said::blank(
                     format!("TODO: what people do with {name}."),

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::{Answers, AuthKind, Scaffold, openapi, questions, scaffold};
+use crate::author::build::{self, Lang};
 use crate::author::{Failure, Outcome, count};
 
 /// Largest document that is read. The largest that vendors publish has some 50 MB.
@@ -24,6 +25,9 @@ pub struct Arguments {
     /// Folder of apps that the app's folder is made in [default: manifests if that is there, else here]
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
+    /// Give the app code of its own, in this language, instead of a declarative test
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
     /// The app's id, which becomes the folder's name
     #[arg(long)]
     id: Option<String>,
@@ -95,7 +99,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let answers = arguments.answers();
     let said = |error: &dyn std::fmt::Display| Failure::Said(error.to_string());
-    let draft = match &arguments.openapi {
+    let mut draft = match &arguments.openapi {
         Some(file) => {
             let text = read(file)?;
             openapi::draft(&text, &answers)
@@ -103,8 +107,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         None => complete(answers)?.draft().map_err(|e| said(&e))?,
     };
+    draft.lang = arguments.lang;
     let made = scaffold(&draft);
     let folder = write(arguments.dir.as_deref(), &made)?;
+    if arguments.lang.is_some() {
+        build::kit_for(&folder)?;
+    }
     report(&folder, &made);
     Ok(ExitCode::SUCCESS)
 }
@@ -179,21 +187,34 @@ fn write(dir: Option<&Path>, made: &Scaffold) -> Result<PathBuf, Failure> {
         )),
         _ => file(&folder)(source),
     })?;
-    for one in &made.files {
-        let path = folder.join(one.path);
+    for (name, text) in all(made) {
+        let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(file(parent))?;
         }
         fs::File::create_new(&path)
-            .and_then(|mut open| open.write_all(one.text.as_bytes()))
+            .and_then(|mut open| open.write_all(text.as_bytes()))
             .map_err(file(&path))?;
     }
     Ok(folder)
 }
 
+/// Every file, by its path in the app's folder.
+fn all(made: &Scaffold) -> Vec<(String, &str)> {
+    let files = made
+        .files
+        .iter()
+        .map(|one| (one.path.to_owned(), one.text.as_str()));
+    let code = made
+        .code
+        .iter()
+        .map(|(path, text)| (format!("{}/{path}", build::SOURCE), text.as_str()));
+    files.chain(code).collect()
+}
+
 fn report(folder: &Path, made: &Scaffold) {
-    for one in &made.files {
-        println!("wrote {}", folder.join(one.path).display());
+    for (name, _) in all(made) {
+        println!("wrote {}", folder.join(name).display());
     }
     if !made.remarks.is_empty() {
         println!("\nNot carried over from the document:");
@@ -211,6 +232,12 @@ fn report(folder: &Path, made: &Scaffold) {
     }
     let folder = folder.display();
     println!("\nNext:");
+    if !made.code.is_empty() {
+        println!("  keyport build {folder}         # component/ becomes component.wasm");
+        println!(
+            "  keyport test {folder}          # run it against fixtures/, without the network"
+        );
+    }
     println!("  keyport validate {folder}      # until it has nothing to say");
     println!("  keyport render {folder}        # the form and the requests that it makes");
     println!("  KEYPORT_APPS={folder} keyport dev   # connect it, on this machine");

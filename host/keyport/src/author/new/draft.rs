@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use crate::author::build::Lang;
+
 /// A value that is known, or a placeholder that the author replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -60,6 +62,8 @@ pub struct Draft {
     pub methods: Vec<Method>,
     /// The call that proves a connection.
     pub test: Test,
+    /// The language of its own code, if it is to have any.
+    pub lang: Option<Lang>,
     /// Where the facts come from.
     pub sources: Vec<Said>,
     /// What could not be carried over, and why.

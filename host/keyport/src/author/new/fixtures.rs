@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::code::Reads;
 use super::draft::{Draft, Kind, Oauth2};
 use super::yaml::{Writer, flow, inline};
 
@@ -12,6 +13,8 @@ use super::yaml::{Writer, flow, inline};
 pub fn test(draft: &Draft) -> String {
     let mut w = Writer::default();
     let test = &draft.test;
+    let reads = draft.lang.map(|_| Reads::of(draft));
+    let body = reads.as_ref().map_or(&test.body, |reads| &reads.body);
     w.comment(0, "Exchanges with the app: what comes back, and what it must be read as. Replace these with real ones.");
     w.line(0, "- name: the test passes");
     let origin = if test.from_vendor {
@@ -24,10 +27,14 @@ pub fn test(draft: &Draft) -> String {
     given(&mut w, draft);
     w.line(1, "response:");
     w.line(2, &format!("status: {}", test.status));
-    w.tree(2, "body", &test.body);
+    w.tree(2, "body", body);
+    let (id, label) = match &reads {
+        Some(reads) => (&reads.id, &reads.label),
+        None => (&test.expect_id, &test.expect_label),
+    };
     let expect = inline(&[
-        ("id".to_owned(), test.expect_id.clone()),
-        ("label".to_owned(), test.expect_label.clone()),
+        ("id".to_owned(), id.clone()),
+        ("label".to_owned(), label.clone()),
     ]);
     w.line(1, &format!("expect: {{ account: {expect} }}"));
     w.line(0, "- name: the sign-in is not accepted");
@@ -39,6 +46,16 @@ pub fn test(draft: &Draft) -> String {
         "response: { status: 401, body: { error: unauthorized } }",
     );
     w.line(1, "expect: { means: needs_reconnect }");
+    if draft.lang.is_some() {
+        w.line(0, "- name: the account");
+        w.line(1, "origin: constructed");
+        w.line(1, "for: { action: get_account }");
+        given(&mut w, draft);
+        w.line(1, "response:");
+        w.line(2, &format!("status: {}", test.status));
+        w.tree(2, "body", body);
+        w.line(1, &format!("expect: {{ result: {expect} }}"));
+    }
     w.finish().0
 }
 

@@ -1,5 +1,6 @@
 //! A draft as `manifest.yaml`, in the order in which the repository's own manifests are written.
 
+use super::code::Reads;
 use super::draft::{Draft, Test};
 use super::methods;
 use super::yaml::{Writer, inline};
@@ -21,7 +22,13 @@ pub fn write(draft: &Draft) -> (String, Vec<(usize, String)>) {
     if let Some(support) = &draft.support {
         w.pair(1, "support", support);
     }
-    w.line(0, "component: rest");
+    w.line(
+        0,
+        match draft.lang {
+            Some(_) => "component: component.wasm",
+            None => "component: rest",
+        },
+    );
     if draft.self_hosted {
         w.todo(
             0,
@@ -49,7 +56,10 @@ pub fn write(draft: &Draft) -> (String, Vec<(usize, String)>) {
         methods::write(&mut w, method);
     }
     w.gap();
-    test(&mut w, draft);
+    match draft.lang {
+        Some(_) => coded(&mut w, draft),
+        None => test(&mut w, draft),
+    }
     w.gap();
     w.line(0, "sources:");
     for source in &draft.sources {
@@ -76,6 +86,34 @@ fn variants(w: &mut Writer, draft: &Draft) {
         w.pair(3, "label", &variant.label);
         w.line(3, &format!("values: {values}"));
     }
+}
+
+/// The test and one action, done by the app's own code.
+fn coded(w: &mut Writer, draft: &Draft) {
+    if let Some(todo) = &draft.test.path.todo {
+        w.todo(0, todo);
+    }
+    w.line(0, "test: { code: true }");
+    w.gap();
+    w.line(0, "actions:");
+    w.line(1, "get_account:");
+    w.line(2, "title: Get account");
+    w.line(2, "description: Reads whose account this is.");
+    w.line(2, "effect: read");
+    w.line(2, "code: true");
+    w.line(2, "input: { type: object, properties: {} }");
+    w.line(2, "output:");
+    w.line(3, "type: object");
+    w.line(3, "required: [id, label]");
+    w.line(3, "properties:");
+    w.line(4, "id: { type: string }");
+    w.line(4, "label: { type: string }");
+    let reads = Reads::of(draft);
+    let sample = inline(&[
+        ("id".to_owned(), reads.id),
+        ("label".to_owned(), reads.label),
+    ]);
+    w.line(2, &format!("sample: {sample}"));
 }
 
 fn test(w: &mut Writer, draft: &Draft) {

@@ -14,6 +14,7 @@
 //! | [`manifest`] | a draft as `manifest.yaml` |
 //! | [`methods`] | its ways to sign in |
 //! | [`fixtures`] | a draft as `fixtures/` |
+//! | [`code`] | a component of its own, in one of three languages |
 //! | [`logo`] | a lettermark to stand in for the logo |
 //! | [`yaml`] | YAML text with a sensible order and comments, which no serializer would write |
 //! | [`text`] | ids, labels and sentences from names and prose |
@@ -22,17 +23,18 @@
 //! lands in quoted scalars, holes of the template language are refused, only `https` addresses are taken over, and cookies,
 //! the implicit grant and the password grant are left out with a remark instead of being imitated.
 //!
-//! What it leaves out: actions and triggers. An OpenAPI document has hundreds of operations, and which few of them are
+//! What it leaves out: actions and triggers, but for the one that shows an author of code how. An OpenAPI document has hundreds of operations, and which few of them are
 //! worth offering is the author's judgement.
 
 mod answers;
+mod code;
 pub mod command;
 mod draft;
 mod fixtures;
 mod logo;
 mod manifest;
 mod methods;
-mod openapi;
+pub mod openapi;
 mod questions;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,8 @@ pub struct Scaffold {
     pub id: String,
     /// The files, the manifest first.
     pub files: Vec<NewFile>,
+    /// The files of `component/`, where the app has code of its own.
+    pub code: Vec<(String, String)>,
     /// The blanks of the manifest: line and what belongs there.
     pub blanks: Vec<(usize, String)>,
     /// What of the vendor's document was not carried over, and why.
@@ -90,6 +94,10 @@ pub fn scaffold(draft: &Draft) -> Scaffold {
     Scaffold {
         id: draft.id.clone(),
         files,
+        code: draft
+            .lang
+            .map(|lang| code::files(draft, lang))
+            .unwrap_or_default(),
         blanks,
         remarks: draft.remarks.clone(),
     }

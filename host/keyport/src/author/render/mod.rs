@@ -6,7 +6,7 @@
 
 mod form;
 mod operations;
-mod sample;
+pub mod sample;
 mod sign_in;
 mod text;
 pub(super) mod values;

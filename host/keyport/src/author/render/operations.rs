@@ -105,7 +105,11 @@ pub fn credentials(
             Place::Query => all.push((true, injection.name.clone(), value)),
             Place::Cookie => {
                 let pair = format!("{}={value}", injection.name);
-                all.push((false, "Cookie".to_owned(), pair));
+                let known = all.iter_mut().find(|(_, name, _)| name == "Cookie");
+                match known {
+                    Some((_, _, line)) => *line = format!("{line}; {pair}"),
+                    None => all.push((false, "Cookie".to_owned(), pair)),
+                }
             }
             Place::Body => {}
         }

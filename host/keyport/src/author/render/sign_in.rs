@@ -89,7 +89,12 @@ fn oauth2(
         let at = values.rendered(template).unwrap_or_else(|why| why);
         return vec![Step::note(
             "discover",
-            format!("the endpoints are found out from the {what} {at}"),
+            match &oauth.issuer_pattern {
+                Some(issuer) => format!(
+                    "the endpoints are found out from the {what} {at}, whose issuer is {issuer}"
+                ),
+                None => format!("the endpoints are found out from the {what} {at}"),
+            },
         )];
     }
     let endpoints = match manifest.endpoints(id, &values.public) {
@@ -107,6 +112,9 @@ fn oauth2(
     }
     let grant = grant(oauth, &endpoints, values, &mut steps);
     steps.push(token(oauth, "token", &endpoints, &grant, values));
+    if let Some(url) = &endpoints.introspect {
+        steps.push(introspection(oauth, url, values));
+    }
     refresh(oauth, &endpoints, values, &mut steps);
     revoke(oauth, &endpoints, attached, values, &mut steps);
     steps
@@ -140,7 +148,7 @@ fn grant(
     let scopes = oauth.scopes.join(asked.iter().map(String::as_str));
     let scope = scopes.map(|scopes| ("scope", scopes));
     match oauth.grant {
-        Oauth2Grant::AuthorizationCode => {
+        Oauth2Grant::AuthorizationCode | Oauth2Grant::AdminConsent => {
             let redirect = values.placeholder("callback address");
             let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
             let flow = Authorizing {
@@ -149,7 +157,7 @@ fn grant(
                 scopes: &scopes,
                 state: &values.placeholder("state"),
                 challenge: &values.placeholder("challenge"),
-                own: &[],
+                own: &resources(&endpoints.resources),
             };
             // The browser sees this URL: the host renders it without any secret.
             let seen = values
@@ -173,6 +181,11 @@ fn grant(
                     })
                 }),
             ));
+            if oauth.grant == Oauth2Grant::AdminConsent {
+                let mut grant = vec![("grant_type", "client_credentials".to_owned())];
+                grant.extend(scope);
+                return grant;
+            }
             let mut grant = vec![
                 ("grant_type", "authorization_code".to_owned()),
                 ("code", values.placeholder("code")),
@@ -231,7 +244,12 @@ fn token(
     } else {
         (&endpoints.token, &oauth.token_params)
     };
-    let params: Vec<(&str, &str)> = grant.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let mut params: Vec<(&str, &str)> = grant.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let mut written = oauth.clone();
+    if let Some(own) = oauth.refresh.client_auth.filter(|_| is_refresh) {
+        written.client_auth = own;
+    }
+    params.extend(resources(&endpoints.resources));
     let made = || {
         let further = outgoing::rendered(declared, &values.all, Slot::Raw)?;
         let mut headers = outgoing::rendered(&oauth.token_headers, &values.all, Slot::Header)?;
@@ -243,7 +261,7 @@ fn token(
             )?);
         }
         outgoing::token_request(
-            oauth,
+            &written,
             url,
             &params,
             &further,
@@ -260,6 +278,37 @@ fn token(
         made()
             .map(|request| values.shown(request))
             .map_err(|e: keyport_manifest::RenderError| e.to_string()),
+    )
+}
+
+/// What the token is for, as parameters (RFC 8707).
+fn resources(all: &[String]) -> Vec<(&str, &str)> {
+    all.iter().map(|uri| ("resource", uri.as_str())).collect()
+}
+
+/// The question when a token ends (RFC 7662): a form, whatever form the app's token requests have.
+fn introspection(oauth: &Oauth2, url: &url::Url, values: &Values) -> Step {
+    let mut plain = oauth.clone();
+    plain.token_method = keyport_manifest::TokenMethod::Post;
+    plain.token_body = keyport_manifest::TokenBody::Form;
+    let token = values.placeholder("token.access_token");
+    let params = [
+        ("token", token.as_str()),
+        ("token_type_hint", "access_token"),
+    ];
+    let made =
+        outgoing::rendered(&oauth.token_headers, &values.all, Slot::Header).and_then(|headers| {
+            let client = (
+                values.placeholder("app.client_id"),
+                values.placeholder("app.client_secret"),
+            );
+            let client = (client.0.as_str(), Some(client.1.as_str()));
+            outgoing::token_request(&plain, url, &params, &[], &headers, client, &values.all)
+        });
+    Step::request(
+        "introspect",
+        made.map(|request| values.shown(request))
+            .map_err(|error| error.to_string()),
     )
 }
 

@@ -31,6 +31,8 @@ pub enum ClientAuth {
     Basic,
     /// HTTP Basic of the raw values.
     BasicRaw,
+    /// HTTP Basic with the secret as the user name and no password; `client_id` is not sent (Stripe Apps).
+    BasicSecret,
     /// A public client: `client_id` alone.
     None,
     /// A JWT signed with the client's private key (RFC 7523, 2.2; OpenID Connect Core, 9).

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::TokenResponse;
-use crate::model::{Capture, Encoding, JwtAlg, is_default};
+use crate::model::{Capture, Encoding, JwtAlg, SecretSlot, is_default};
 use crate::template::Template;
 
 /// Which grant of OAuth 2.0 is used.
@@ -25,6 +25,30 @@ pub enum Oauth2Grant {
     Device,
     /// A signed assertion is exchanged for a token (RFC 7523, 2.1).
     JwtBearer,
+    /// An administrator agrees on the app's own page, whose answer names the directory and carries no code; then the client
+    /// signs in as itself (Microsoft Entra). Only with a client of the owner's own: the answer is whatever the browser says,
+    /// so with the operator's client a person could name any directory that ever agreed to it.
+    AdminConsent,
+}
+
+impl Oauth2Grant {
+    /// Whether the person is sent to a page of the app and comes back from it.
+    #[must_use]
+    pub fn has_page(self) -> bool {
+        match self {
+            Self::AuthorizationCode | Self::AdminConsent => true,
+            Self::ClientCredentials | Self::Device | Self::JwtBearer => false,
+        }
+    }
+
+    /// Whether a token is asked for without anybody there, and so can be asked for again.
+    #[must_use]
+    pub fn is_unattended(self) -> bool {
+        match self {
+            Self::ClientCredentials | Self::JwtBearer | Self::AdminConsent => true,
+            Self::AuthorizationCode | Self::Device => false,
+        }
+    }
 }
 
 /// Where endpoints are found out from, instead of being written down: `{issuer: T}` or `{resource: T}`.
@@ -201,4 +225,55 @@ pub struct Exchange {
     /// What is kept of its answer, beside what `capture` of the method keeps; `capture.<id>` in templates.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub capture: IndexMap<String, Capture>,
+}
+
+/// A token that is exchanged for one of another kind at the token endpoint (RFC 8693).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TokenExchange {
+    /// What kind the token is that is given: `urn:ietf:params:oauth:token-type:access_token`.
+    pub subject_token_type: String,
+    /// What kind is asked for; the server's choice if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_token_type: Option<String>,
+    /// Whom the new token is for, by the server's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+}
+
+/// Token requests that the component makes. It exports the interface `exchange` and is asked for the steps `code`, `refresh`,
+/// `device`, `client_credentials` and `jwt_bearer`; it reaches the token endpoint alone.
+///
+/// It holds no secret. Each comes as a placeholder that is good in its slots, towards the token endpoint; tokens in answers
+/// are placeholders too, and what the component returns is read as an answer of the token endpoint, by `response` and
+/// `capture`. A token that it did not get from the token endpoint is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ByComponent {
+    /// Why: what the app's token requests have that no manifest can say.
+    #[cfg_attr(feature = "schema", schemars(length(min = 20)))]
+    pub reason: String,
+    /// What the component may place, and where.
+    pub slots: IndexMap<ExchangeValue, Vec<SecretSlot>>,
+}
+
+/// A secret of a token request that a component may place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ExchangeValue {
+    /// The code that the person brought back, or the device's.
+    Code,
+    /// The PKCE verifier.
+    CodeVerifier,
+    /// The refresh token.
+    RefreshToken,
+    /// The client's secret.
+    ClientSecret,
+    /// The signed assertion.
+    Assertion,
+    /// What an answer of the token endpoint gave: for a further request.
+    Answer,
 }

@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, ClientCertificate, Field, Inject, Jwt, Test, is_default};
+use super::{Capture, ClientCertificate, Field, Inject, Jwt, JwtAlg, Test, is_default};
 use crate::template::Template;
 
 mod client;
@@ -17,8 +17,8 @@ mod scopes;
 
 pub use client::{ClientAuth, ClientSource, OwnerClient, Pkce};
 pub use deviations::{
-    AuthorizeRules, CallbackRules, CallbackVerify, Discover, Exchange, Oauth2Grant, ParamRules,
-    SignedPart, TokenBody, TokenMethod,
+    AuthorizeRules, ByComponent, CallbackRules, CallbackVerify, Discover, Exchange, ExchangeValue,
+    Oauth2Grant, ParamRules, SignedPart, TokenBody, TokenExchange, TokenMethod,
 };
 pub use refresh::{Prolongs, Refresh, RefreshBy, RefusalRule, Revoke, Rotates};
 pub use response::{SecondToken, TokenFields, TokenResponse};
@@ -61,9 +61,20 @@ pub struct Oauth2 {
     /// Where tokens are refreshed, if elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_url: Option<Template>,
+    /// Where a token is asked about whose answer does not say when it ends (RFC 7662).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspect_url: Option<Template>,
+    /// What the token is for (RFC 8707): absolute URIs, sent as `resource` wherever a token is asked for. What `discover` says of
+    /// a protected resource comes by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Template>,
     /// The issuer that the `iss` parameter of a callback must equal (RFC 9207).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Template>,
+    /// What the metadata that `discover` finds says as its issuer, where that has a hole for the person's tenant:
+    /// `https://login.example/{tenantid}/v2.0`. Which tenant it is, the `tid` claim of the `id_token` says, and it stays that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_pattern: Option<String>,
     /// Whether the server always sends `iss`, so that a callback without it is refused.
     #[serde(default, skip_serializing_if = "is_default")]
     pub issuer_required: bool,
@@ -73,6 +84,18 @@ pub struct Oauth2 {
     /// PKCE (RFC 7636); S256 unless there is a reason.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pkce: Pkce,
+    /// Whether the authorization request is pushed to the server first (RFC 9126).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub par: bool,
+    /// What the authorization request is signed with, where it is sent as a signed object (RFC 9101).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object: Option<JwtAlg>,
+    /// What proves that a token's holder has the key that it is bound to (RFC 9449): the proofs' algorithm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<JwtAlg>,
+    /// The token that came is exchanged for one of another kind (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_exchange: Option<Box<TokenExchange>>,
     /// How the client proves itself at the token endpoint.
     #[serde(default, skip_serializing_if = "is_default")]
     pub client_auth: ClientAuth,
@@ -121,6 +144,9 @@ pub struct Oauth2 {
     /// One further exchange, right after the tokens came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Box<Exchange>>,
+    /// Where the component makes the token requests, because nothing above can say them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_component: Option<Box<ByComponent>>,
     /// How tokens are renewed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub refresh: Refresh,
@@ -139,6 +165,9 @@ pub struct Oauth2 {
 }
 
 impl Oauth2 {
+    /// The hole of an [`Oauth2::issuer_pattern`].
+    pub const TENANT: &'static str = "{tenantid}";
+
     /// Parameters that no manifest may set: the flow's own (an author who could set them could break it).
     pub const RESERVED_PARAMS: &'static [&'static str] = &[
         "state",

@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::ClientAuth;
 use crate::model::condition::one_or_many;
-use crate::model::{Condition, RequestSpec, StatusSet, is_default};
+use crate::model::{Condition, Expiry, RequestSpec, StatusSet, is_default};
 use crate::template::Template;
 
 /// How tokens are renewed.
@@ -18,9 +19,20 @@ pub struct Refresh {
     /// Seconds before expiry at which a token is renewed; the host's own choice if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<u64>,
+    /// How long a refresh token lives that nobody uses; each refresh begins it anew. The host renews the grant before half of
+    /// it has passed; once a day if not said. Paths are seen from where the tokens are, of each answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Expiry>,
+    /// When the grant ends whatever is done: `fixed` counts from the sign-in, a path is read in each answer. The connection
+    /// says so, for by then its person signs in again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Expiry>,
     /// Answers that mean that only the person can mend it, beside `invalid_grant`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusalRule>,
+    /// How the client proves itself in a refresh, where that is another way (Clover takes the client's id alone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<ClientAuth>,
     /// Further headers of a refresh, beside `token_headers`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub headers: IndexMap<String, Template>,

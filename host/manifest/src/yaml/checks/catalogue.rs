@@ -10,11 +10,10 @@ use super::Checker;
 use crate::template::nearest;
 use crate::yaml::places::{child, item};
 
-/// Categories of the catalogue.
+/// Categories of the catalogue: one word for each thing, or people who look under one miss what is filed under the other.
 const CATEGORIES: &[&str] = &[
     "accounting",
     "ads",
-    "advertising",
     "ai",
     "analytics",
     "automation",
@@ -31,8 +30,6 @@ const CATEGORIES: &[&str] = &[
     "design",
     "development",
     "documents",
-    "e-commerce",
-    "ecommerce",
     "education",
     "email",
     "erp",
@@ -54,7 +51,6 @@ const CATEGORIES: &[&str] = &[
     "maps",
     "marketing",
     "media",
-    "messaging",
     "monitoring",
     "music",
     "news",
@@ -63,7 +59,6 @@ const CATEGORIES: &[&str] = &[
     "phone",
     "productivity",
     "project-management",
-    "projects",
     "real-estate",
     "recruiting",
     "sales",
@@ -79,13 +74,22 @@ const CATEGORIES: &[&str] = &[
     "surveys",
     "tasks",
     "test",
-    "testing",
     "time-tracking",
     "travel",
     "video",
-    "voice",
     "weather",
     "webinars",
+];
+
+/// Other words for some of them.
+const SAME: &[(&str, &str)] = &[
+    ("advertising", "ads"),
+    ("e-commerce", "commerce"),
+    ("ecommerce", "commerce"),
+    ("messaging", "communication"),
+    ("projects", "project-management"),
+    ("testing", "test"),
+    ("voice", "phone"),
 ];
 
 /// Shortest and longest summary, in characters.
@@ -95,7 +99,10 @@ pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
     for (i, category) in m.categories.iter().enumerate() {
         if !CATEGORIES.contains(&category.as_str()) {
-            let near = nearest(category, CATEGORIES)
+            let same = SAME.iter().find(|(other, _)| other == category);
+            let near = same
+                .map(|(_, ours)| (*ours).to_owned())
+                .or_else(|| nearest(category, CATEGORIES))
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
             c.note(

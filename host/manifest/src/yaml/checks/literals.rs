@@ -1,10 +1,13 @@
 //! Secrets that were written down.
 //!
-//! V19 no real key, token or private key stands in a manifest: it would be published with it, and whoever reads it can use it.
+//! V19 no real key, token or private key stands in a manifest or a fixture: it would be published with it, and whoever reads it can
+//! use it.
 //! Known forms are refused wherever they stand, samples and examples included; text that only looks random is refused where a
 //! credential would go. The message never repeats what was found: reports end up in logs.
 
 use std::sync::LazyLock;
+
+use serde_json::Value;
 
 use super::Checker;
 use super::texts;
@@ -76,14 +79,26 @@ const MIN_BITS: f64 = 4.0;
 
 pub(super) fn check(c: &mut Checker<'_>) {
     for (path, text) in texts::all(c.tree) {
-        let any = ANY.as_ref().is_none_or(|p| p.finds(text));
-        let known = PATTERNS.iter().find(|(_, p)| any && p.finds(text));
-        if let Some((name, _)) = known {
+        if let Some(name) = secret_form(text) {
             say(c, &path, &format!("{name} is written down here"));
         } else if takes_credential(&path) && has_random_run(text) {
             say(c, &path, "this looks like a secret that is written down");
         }
     }
+}
+
+/// The places of a tree that have a secret of a known form, and what it is called.
+pub(in crate::yaml) fn written(tree: &Value) -> Vec<(String, &'static str)> {
+    let all = texts::all(tree).into_iter();
+    all.filter_map(|(path, text)| Some((path, secret_form(text)?)))
+        .collect()
+}
+
+/// What a text that has a secret of a known form is called: `a Stripe key`.
+pub fn secret_form(text: &str) -> Option<&'static str> {
+    let any = ANY.as_ref().is_none_or(|p| p.finds(text));
+    let known = PATTERNS.iter().find(|(_, p)| any && p.finds(text));
+    known.map(|(name, _)| *name)
 }
 
 fn say(c: &mut Checker<'_>, path: &str, message: &str) {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod catalogue;
+mod component;
 mod discovery;
 mod failures;
 mod fields;
@@ -25,6 +26,11 @@ mod variants;
 mod vendors;
 mod webhooks;
 mod words;
+
+pub use literals::secret_form;
+pub(super) use literals::written;
+
+pub(crate) use schema_form::KEYS as SCHEMA_KEYS;
 
 use serde_json::Value;
 
@@ -183,6 +189,7 @@ pub(super) fn all(c: &mut Checker<'_>, folder: Option<&FolderFacts>) {
     sample::check(c);
     catalogue::check(c);
     webhooks::check(c);
+    component::check(c);
     support::check(c);
     if let Some(folder) = folder {
         logo::check(c, folder);

@@ -3,10 +3,11 @@
 //! V33 what has no code has a request · V41 an action that reads uses a method that reads · V65 an input is an object · V66 events
 //! have a key that the sample has.
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::Checker;
-use crate::model::{Action, Component, Effect, Method, Trigger};
+use crate::model::{Action, ChoicesFrom, Component, Effect, Method, Trigger};
 use crate::scope::Scope;
 use crate::template::Slot;
 use crate::yaml::places::child;
@@ -24,10 +25,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
 }
 
 /// V62: the choices of an input come from an action that is there, only reads and needs no input.
-fn choices(c: &mut Checker<'_>, path: &str, a: &Action) {
-    for (property, from) in &a.choices_from {
+fn choices(
+    c: &mut Checker<'_>,
+    path: &str,
+    input: &Value,
+    choices_from: &IndexMap<String, ChoicesFrom>,
+) {
+    for (property, from) in choices_from {
         let path = child(&child(path, "choices_from"), property);
-        if a.input
+        if input
             .get("properties")
             .and_then(|p| p.get(property))
             .is_none()
@@ -101,7 +107,7 @@ fn destroys(c: &mut Checker<'_>, path: &str, id: &str, a: &Action) {
 }
 
 fn action(c: &mut Checker<'_>, path: &str, a: &Action) {
-    choices(c, path, a);
+    choices(c, path, &a.input, &a.choices_from);
     served(c, path, a.request.is_some(), a.code);
     if let Some(request) = &a.request
         && a.effect == Effect::Read
@@ -129,6 +135,7 @@ fn action(c: &mut Checker<'_>, path: &str, a: &Action) {
 }
 
 fn trigger(c: &mut Checker<'_>, path: &str, t: &Trigger) {
+    choices(c, path, &t.input, &t.choices_from);
     // Events of a webhook come by themselves; a request beside it only shows what they look like.
     if !t.kind.is_webhook() || t.code {
         served(c, path, t.request.is_some(), t.code);

@@ -13,7 +13,7 @@ use crate::template::nearest;
 use crate::yaml::places::{child, item};
 
 /// Keys of the subset.
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "$schema",
     "$id",
     "$ref",

@@ -334,7 +334,12 @@ impl<'m> List<'m> {
         self.captures = Captures::OfCallback(o.capture.iter().filter_map(of_callback).collect());
         self.url("authorize_url", o.authorize_url.as_ref(), FORM);
         self.url("device_url", o.device_url.as_ref(), FORM);
+        self.url("introspect_url", o.introspect_url.as_ref(), FORM);
         self.url("issuer", o.issuer.as_ref(), FORM);
+        for (i, t) in o.resources.iter().enumerate() {
+            let path = item(&child(&self.path, "resources"), i);
+            self.at(path, Cow::Borrowed(t), FORM, false, Address::No);
+        }
         match &o.discover {
             Some(Discover::Issuer(t)) => self.url("discover.issuer", Some(t), FORM),
             Some(Discover::Resource(t)) => self.url("discover.resource", Some(t), FORM),

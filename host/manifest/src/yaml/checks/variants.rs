@@ -89,5 +89,19 @@ fn migrations(c: &mut Checker<'_>) {
                 );
             }
         }
+        for (id, value) in &migration.set {
+            let own = m.auth.values().flat_map(|a| a.fields());
+            let mut fields = m.app_fields().chain(own).filter(|f| f.id == *id);
+            if let Some(Err(why)) = fields.next().map(|field| field.parse(value)) {
+                c.error(
+                    "V62",
+                    &child(&child(&path, "set"), id),
+                    format!(
+                        "older connections would be given a value that the form refuses: {why}"
+                    ),
+                    Some("set what a person could have typed"),
+                );
+            }
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Webhooks and pages.
 //!
-//! V67 a webhook is subscribed, verified and ended, or a person is told how · V68 it has a request that shows what its events look like ·
+//! V67 a webhook is subscribed, verified and ended, or a person is told how; an app's one address is verified, and tells connections
+//! apart by what the app itself said of them · V68 it has a request that shows what its events look like ·
 //! V69 reading pages ends.
+
+mod app_webhook;
 
 use super::Checker;
 use crate::model::{Pagination, Trigger, TriggerKind, WebhookVerify};
@@ -12,6 +15,7 @@ const MAX_PAGES: u32 = 1000;
 
 pub(super) fn check(c: &mut Checker<'_>) {
     let m = c.manifest;
+    app_webhook::check(c);
     for (id, action) in &m.actions {
         if let Some(pagination) = &action.pagination {
             pages(c, &child(&child("actions", id), "pagination"), pagination);
@@ -26,9 +30,11 @@ pub(super) fn check(c: &mut Checker<'_>) {
             TriggerKind::Polling => polling(c, &path, trigger),
             TriggerKind::Webhook => webhook(c, &path, trigger),
             TriggerKind::WebhookManual => manual(c, &path, trigger),
+            TriggerKind::WebhookApp => app_webhook::trigger(c, &path, trigger),
         }
         if let Some(verify) = &trigger.verify {
             self::verify(c, &child(&path, "verify"), verify);
+            shared(c, &path, trigger, verify);
         }
         if trigger.kind.is_webhook() && trigger.request.is_none() && !trigger.code {
             c.warn(
@@ -56,22 +62,39 @@ fn pages(c: &mut Checker<'_>, path: &str, pagination: &Pagination) {
 }
 
 fn polling(c: &mut Checker<'_>, path: &str, t: &Trigger) {
-    for (key, there) in [
+    let mut webhooks = own_address(t).to_vec();
+    webhooks.extend([("when", !t.when.is_empty()), ("only", !t.only.is_empty())]);
+    refuse(
+        c,
+        path,
+        &webhooks,
+        "only means something for webhooks",
+        "write `kind: webhook` or `kind: webhook_manual`, or remove it",
+    );
+}
+
+/// What only a trigger with an address of its own can say, and whether this one says it.
+fn own_address(t: &Trigger) -> [(&'static str, bool); 7] {
+    [
         ("subscribe", t.subscribe.is_some()),
         ("subscription", !t.subscription.is_empty()),
         ("unsubscribe", t.unsubscribe.is_some()),
         ("manual", t.manual.is_some()),
         ("verify", t.verify.is_some()),
         ("challenge", t.challenge.is_some()),
-    ] {
-        if there {
-            c.error(
-                "V67",
-                &child(path, key),
-                format!("`{key}` only means something for webhooks"),
-                Some("write `kind: webhook` or `kind: webhook_manual`, or remove it"),
-            );
-        }
+        ("tenant", t.tenant.is_some()),
+    ]
+}
+
+/// Keys that are there and may not be.
+fn refuse(c: &mut Checker<'_>, path: &str, keys: &[(&str, bool)], why: &str, fix: &str) {
+    for (key, _) in keys.iter().filter(|(_, there)| *there) {
+        c.error(
+            "V67",
+            &child(path, key),
+            format!("`{key}` {why}"),
+            Some(fix),
+        );
     }
 }
 
@@ -140,6 +163,23 @@ fn manual(c: &mut Checker<'_>, path: &str, t: &Trigger) {
     }
 }
 
+/// What is signed with the secret of the OAuth client is signed alike for every account.
+fn shared(c: &mut Checker<'_>, path: &str, t: &Trigger, verify: &WebhookVerify) {
+    let by_client = verify
+        .templates()
+        .iter()
+        .flat_map(|(_, template)| template.refs())
+        .any(|r| r.root == "app");
+    if by_client && t.tenant.is_none() {
+        c.error(
+            "V67",
+            path,
+            "calls are signed with a secret that all accounts share, and nothing says whose an event is",
+            Some("add `tenant: { event: \"{{ body.team_id }}\", connection: \"{{ account.id }}\" }`"),
+        );
+    }
+}
+
 fn verify(c: &mut Checker<'_>, path: &str, verify: &WebhookVerify) {
     match verify {
         WebhookVerify::None { reason } if reason.trim().chars().count() < 10 => c.error(
@@ -155,6 +195,12 @@ fn verify(c: &mut Checker<'_>, path: &str, verify: &WebhookVerify) {
                 "`tolerance` needs to know when the call was signed",
                 Some("add `timestamp: \"{{ headers['x-timestamp'] }}\"`"),
             ),
+        WebhookVerify::Hmac(hmac) if hmac.timestamp.is_some() && hmac.message.is_none() => c.error(
+            "V67",
+            path,
+            "the time is not a part of what is signed, so anybody could set it",
+            Some("say what is signed with `message`, or remove `timestamp`"),
+        ),
         _ => {}
     }
 }

@@ -29,7 +29,7 @@ impl From<Error> for Fault {
         let Error::Database(database) = &error else {
             return match error {
                 Error::PoolTimedOut => Self::broken(
-                    "no connection within 5 seconds: it cannot be reached, or all connections are in use".into(),
+                    "no connection within 2 seconds: it cannot be reached, or all connections are in use".into(),
                 ),
                 Error::Io(_)
                 | Error::Tls(_)

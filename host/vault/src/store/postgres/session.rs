@@ -16,14 +16,19 @@ use super::fault::{self, Fault};
 use super::{PostgresOptions, schema};
 use crate::store::{StoreError, millis};
 
-/// How long one attempt may take. A commit may wait for a standby.
-const ATTEMPT: Duration = Duration::from_secs(8);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(4);
+/// The same for a commit, which may wait for a standby.
+const ATTEMPT_COMMIT: Duration = Duration::from_secs(8);
 /// The same for the watch, which asks small questions often.
 const ASIDE: Duration = Duration::from_secs(2);
-/// How long all attempts together may take.
+/// How long all attempts together may take where others were faster.
 const BUDGET: Duration = Duration::from_secs(15);
-/// How long to wait for a connection.
-pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
+/// The same where the database does not answer: whoever waits is told soon, and comes again.
+const BUDGET_DOWN: Duration = Duration::from_secs(3);
+/// How long to wait for a connection: the first one at the start, and one of the pool.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(2);
 
 /// How long a connection may be unused, and how long it is used at most.
 const UNUSED: Duration = Duration::from_secs(300);
@@ -89,7 +94,7 @@ impl Db {
         }
         let shown = options.shown.clone();
         let connecting = PgConnection::connect_with(&options.connect);
-        let mut connection = match tokio::time::timeout(ACQUIRE, connecting).await {
+        let mut connection = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(connected) => connected.map_err(|error| fault::connecting(&error, &shown))?,
             Err(_) => {
                 return Err(StoreError::Unavailable(format!(
@@ -138,9 +143,17 @@ impl Db {
         let begun = Instant::now();
         let mut tries = 0;
         loop {
-            let fault = match self.attempt(&self.pool, ATTEMPT, work).await {
+            let limit = match work.lost() {
+                Some(_) => ATTEMPT_COMMIT,
+                None => ATTEMPT,
+            };
+            let fault = match self.attempt(&self.pool, limit, work).await {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
+            };
+            let budget = match fault {
+                Fault::Broken { .. } => BUDGET_DOWN,
+                _ => BUDGET,
             };
             let why = match fault {
                 Fault::Final(error) => return Err(error),
@@ -151,7 +164,7 @@ impl Db {
                 Fault::Again(why) => why.to_owned(),
                 Fault::Broken { why, .. } => why,
             };
-            if begun.elapsed() >= BUDGET {
+            if begun.elapsed() >= budget {
                 return Err(StoreError::Unavailable(format!(
                     "the database at {}: {why}; tried for {} seconds",
                     self.options.shown,

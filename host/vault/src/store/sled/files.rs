@@ -87,6 +87,11 @@ impl Segments {
             .cloned()
     }
 
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        open.keys().next().copied()
+    }
+
     /// All of them, oldest first.
     pub(super) fn all(&self) -> Vec<(u64, Arc<File>)> {
         self.0

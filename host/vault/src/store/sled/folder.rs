@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use crate::store::StoreError;
 
 const FORMAT: &str = "keyport store 2";
+/// The layout of builds before the first release, which nothing reads any more.
+const FIRST_FORMAT: &str = "keyport store 1";
 /// How many damaged parts are kept.
 const QUARANTINED: usize = 2;
 
@@ -129,6 +131,11 @@ impl Folder {
         let id = text.lines().nth(1).and_then(from_hex);
         match (text.lines().next(), id) {
             (Some(FORMAT), Some(id)) => Ok(Some(StoreId(id))),
+            (Some(FIRST_FORMAT), _) => Err(StoreError::Setup(format!(
+                "the store in {folder} was made by a build from before the first release, whose format nothing reads any more (nothing was \
+                 changed); move {folder} away, start with an empty one, and have the accounts connected again",
+                folder = self.path.display()
+            ))),
             _ => Err(StoreError::Corrupt(format!(
                 "{} is not a store file of this version of keyport; restore the store from a backup",
                 path.display()

@@ -173,6 +173,11 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
         .any(|magic| bytes.starts_with(magic))
 }
 
+/// Whether it is a frame, and not a mark or nothing, that begins here.
+pub(super) fn is_frame(bytes: &[u8]) -> bool {
+    bytes.starts_with(&FRAME)
+}
+
 /// Reads the piece at the beginning of `bytes`; gives it and what comes after. `None`: there is no whole, genuine one.
 pub(super) fn read(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;

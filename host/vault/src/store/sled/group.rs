@@ -9,9 +9,9 @@ use std::sync::PoisonError;
 use tokio::sync::oneshot;
 
 use super::frame::{Frame, Raw, Tree};
+use super::shared::{DONE_MAX, Shared};
 use super::view::View as Layers;
 use super::writer::{LeaseAnswer, LeaseAsk};
-use super::{DONE_MAX, Shared};
 use crate::ids::Rev;
 use crate::store::judge::{Holder, Revs};
 use crate::store::{Change, Commit, CommitId, Committed, Key, LeaseName, Op, StoreError};

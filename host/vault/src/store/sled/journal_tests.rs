@@ -1,4 +1,5 @@
 use super::super::frame::{Frame, Raw, Tree};
+use super::super::journal::Journal;
 use super::*;
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -205,4 +206,34 @@ fn a_segment_that_was_being_made_is_removed() {
     std::fs::write(&unfinished, b"half").unwrap();
     assert_eq!(read_all(folder.path(), 0).unwrap().0, [1, 2, 3]);
     assert!(!unfinished.exists());
+}
+
+#[test]
+fn an_empty_segment_that_was_not_gone_on_with_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::begin(folder.path(), STORE, 1, 2 * SIZE, 0).unwrap();
+    for sequence in 1..=3 {
+        append(&mut journal, sequence);
+    }
+    // Made while the disk failed; the older one goes on past its beginning.
+    let stale = Journal::begin(folder.path(), STORE, 4, SIZE, 0).unwrap();
+    drop(stale);
+    append(&mut journal, 4);
+    assert_eq!(read_all(folder.path(), 0).unwrap().0, [1, 2, 3, 4]);
+    assert_eq!(read_all(folder.path(), 4).unwrap().0, Vec::<u64>::new());
+    let recovered = recover(folder.path(), STORE, 0, |_, _, _| {})
+        .unwrap()
+        .unwrap();
+    let mut journal = Journal::resume(folder.path(), STORE, &recovered, SIZE).unwrap();
+    append(&mut journal, 5);
+    journal.rotate(0).unwrap();
+    append(&mut journal, 6);
+    assert_eq!(read_all(folder.path(), 0).unwrap().0, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(read_all(folder.path(), 3).unwrap().0, [4, 5, 6]);
+    // One that only looks empty is refused.
+    let path = folder.path().join("0000000000000006.wal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[HEADER] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(refused(folder.path()));
 }

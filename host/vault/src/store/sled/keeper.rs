@@ -8,21 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::recover::{How, build};
 use super::scrub::scrub;
+use super::shared::Shared;
 use super::view::View;
 use crate::store::{StoreError, millis};
 
 /// In the background, at most this much is read before a rest, so that the disk is free for others.
 const SCRUB_STEP: u64 = 1024 * 1024;
 const SCRUB_REST: Duration = Duration::from_millis(25);
+/// How often an ending thread is looked at.
+const CLOSING: Duration = Duration::from_millis(1);
 /// How often the writer is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Stops its threads when it is dropped.
 pub(super) struct Keeper {
     stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -30,6 +33,7 @@ impl Keeper {
     pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, StoreError> {
         let mut keeper = Self {
             stop: Arc::default(),
+            shared: Arc::clone(shared),
             threads: Vec::new(),
         };
         keeper.spawn("keyport-watch", shared, watch)?;
@@ -60,9 +64,27 @@ impl Drop for Keeper {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
-            let _ = thread.join();
+            let begun = Instant::now();
+            let limit = self.shared.options.stuck;
+            join_unless(thread, || begun.elapsed() > limit);
         }
     }
+}
+
+/// Waits for the end of a thread, but not once `given_up` says so: a dead disk must not keep the process from ending. The thread
+/// that is left behind keeps the folder locked as long as it lives.
+pub(super) fn join_unless(thread: JoinHandle<()>, given_up: impl Fn() -> bool) {
+    while !thread.is_finished() {
+        if given_up() {
+            tracing::error!(
+                thread = thread.thread().name(),
+                "the disk does not answer; the store is closed without waiting for it"
+            );
+            return;
+        }
+        std::thread::sleep(CLOSING);
+    }
+    let _ = thread.join();
 }
 
 fn watch(shared: &Shared, stop: &AtomicBool) {

@@ -14,7 +14,8 @@
 //! | file | what |
 //! |---|---|
 //! | `folder.rs` | permissions, the lock against a second process, the store's id, quarantine |
-//! | `frame.rs`, `journal.rs` | what is written and how it is read back |
+//! | `api.rs`, `shared.rs` | what callers see; what the readers, the writer and the keeper have in common |
+//! | `frame.rs`, `journal.rs`, `journal_read.rs` | what is written and how it is read back |
 //! | `snapshot.rs`, `snapshot_write.rs` | all rows as of one commit |
 //! | `delta.rs`, `entry.rs` | sled, and what is done about its faults; what it holds |
 //! | `view.rs`, `files.rs` | reading through the layers; reading at a place in a file |
@@ -23,6 +24,7 @@
 //! | `upkeep.rs` | new segments, snapshots, mending |
 //! | `scrub.rs`, `keeper.rs` | reading everything through; watching the writer |
 
+mod api;
 mod delta;
 mod entry;
 mod files;
@@ -30,47 +32,41 @@ mod folder;
 mod frame;
 mod group;
 mod journal;
+mod journal_read;
 mod keeper;
 mod recover;
 mod scrub;
+mod shared;
 mod snapshot;
 mod snapshot_write;
 mod upkeep;
 mod view;
 mod writer;
 
-use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use self::files::Patience;
-use self::folder::{Folder, StoreId};
+use self::folder::Folder;
 use self::frame::Tree;
 use self::group::Ask;
-use self::keeper::Keeper;
-use self::snapshot::{ReadError, Snapshot};
-use self::upkeep::{Made, Upkeep};
+use self::keeper::{Keeper, join_unless};
+use self::shared::{Done, Shared};
+use self::snapshot::ReadError;
+use self::upkeep::Upkeep;
 use self::view::View;
 use self::writer::{LeaseAnswer, LeaseAsk, Request, Writer};
-use super::memory::WATCH_CAPACITY;
-use super::{
-    Change, Clock, Commit, CommitId, Committed, Health, Key, Lease, LeaseName, LeaseTry, NodeId,
-    Rec, ScrubReport, Store, StoreError, judge, millis,
-};
-use crate::ids::Rev;
+use super::{Clock, StoreError, millis};
 
 /// How many requests may wait for the writer before callers have to.
 const QUEUE: usize = 1024;
-/// How many commits can still be asked after.
-const DONE_MAX: usize = 8192;
-/// A list of at most this many rows is read on the caller's thread when all of it is in memory.
-const SHORT: u32 = 64;
+
+/// Closing may take this many times as long as a group, since sled writes what it holds.
+const CLOSING: u64 = 3;
 
 /// What may be set about a [`SledStore`].
 #[derive(Clone)]
@@ -114,52 +110,6 @@ pub struct SledStore {
     keeper: Option<Keeper>,
 }
 
-/// What the readers, the writer and the keeper share.
-struct Shared {
-    id: StoreId,
-    options: SledOptions,
-    view: RwLock<Arc<View>>,
-    /// Good snapshots, newest first.
-    kept: Mutex<Vec<Arc<Snapshot>>>,
-    /// A snapshot that was made and is not in place yet.
-    made: Mutex<Option<Made>>,
-    last: AtomicU64,
-    done: Mutex<Done>,
-    failed: Mutex<Option<String>>,
-    /// Why writes are refused for the time being: the disk is nearly full.
-    no_room: Mutex<Option<String>>,
-    started: Instant,
-    /// Milliseconds after `started` at which the writer began its present group; 0 while it waits.
-    busy_since: AtomicU64,
-    /// Set once when the writer is stuck: nobody waits for it any more.
-    stuck: watch::Sender<bool>,
-    changes: broadcast::Sender<Change>,
-    /// Weak: the writer ends when the store itself is gone.
-    requests: mpsc::WeakSender<Request>,
-    /// Last: the lock is let go when all files are closed.
-    folder: Folder,
-}
-
-/// The latest commits, for lost replies.
-#[derive(Default)]
-struct Done {
-    revs: HashMap<CommitId, Rev>,
-    order: VecDeque<CommitId>,
-}
-
-impl Done {
-    fn add(&mut self, id: CommitId, rev: Rev) {
-        if self.revs.insert(id, rev).is_none() {
-            self.order.push_back(id);
-        }
-        if self.order.len() > DONE_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.revs.remove(&oldest);
-        }
-    }
-}
-
 impl SledStore {
     /// Opens the store in this folder, or makes one. Blocks: a large store takes seconds.
     ///
@@ -194,23 +144,8 @@ impl SledStore {
         let upkeep = Upkeep::after(built.recovered.bytes);
         let view = View::new(0, built.base, Arc::new(built.delta), Arc::new(segments));
         let (requests, queue) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared {
-            id,
-            options,
-            view: RwLock::new(Arc::new(view)),
-            kept: Mutex::new(built.kept),
-            made: Mutex::new(None),
-            last: AtomicU64::new(last),
-            done: Mutex::new(done),
-            failed: Mutex::new(None),
-            no_room: Mutex::new(None),
-            started: Instant::now(),
-            busy_since: AtomicU64::new(0),
-            stuck: watch::channel(false).0,
-            changes: broadcast::channel(WATCH_CAPACITY).0,
-            requests: requests.downgrade(),
-            folder,
-        });
+        let shared = Arc::new(Shared::new(folder, id, options, view, &requests));
+        shared.begin_at(last, built.kept, done);
         let writer = Writer::new(Arc::clone(&shared), journal, last, built.smalls, upkeep)?;
         let writer = std::thread::Builder::new()
             .name("keyport-store".into())
@@ -244,7 +179,7 @@ impl SledStore {
         short: bool,
         read: impl Fn(&View, Patience) -> Result<T, ReadError> + Send + Clone + 'static,
     ) -> Result<T, StoreError> {
-        let view = self.shared.view();
+        let mut view = self.shared.view();
         let mut first = Err(ReadError::WouldWait);
         if short {
             first = read(&view, Patience::Now);
@@ -252,14 +187,19 @@ impl SledStore {
         if matches!(first, Err(ReadError::WouldWait)) {
             first = wait(&view, read.clone()).await;
         }
+        // It stood in a file that went while it was being looked up.
+        while matches!(first, Err(ReadError::Moved)) {
+            let now = self.shared.view();
+            if Arc::ptr_eq(&now, &view) {
+                break;
+            }
+            view = now;
+            first = wait(&view, read.clone()).await;
+        }
         let careful = match first {
             Ok(found) => return Ok(found),
             Err(ReadError::Damaged(_)) => true,
-            Err(ReadError::Store(_)) => false,
-            // It stood in a file that went while it was being looked up.
-            Err(ReadError::Moved) => {
-                return Ok(wait(&self.shared.view(), read).await?);
-            }
+            Err(ReadError::Store(_) | ReadError::Moved) => false,
             Err(error) => return Err(error.into()),
         };
         let (reply, answer) = oneshot::channel();
@@ -323,269 +263,17 @@ async fn wait<T: Send + 'static>(
         })
 }
 
-impl Shared {
-    fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn set_view(&self, view: View) {
-        let new = Arc::new(view);
-        let mut slot = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *slot, new);
-        drop(slot);
-        // Closing an index takes a moment; not while others wait for the slot.
-        drop(old);
-    }
-
-    fn kept(&self) -> Vec<Arc<Snapshot>> {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set_kept(&self, kept: Vec<Arc<Snapshot>>) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-    }
-
-    fn is_made(&self) -> bool {
-        self.made
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    }
-
-    fn last(&self) -> u64 {
-        self.last.load(Ordering::Acquire)
-    }
-
-    fn requests(&self) -> Option<mpsc::Sender<Request>> {
-        self.requests.upgrade()
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn fail(&self, why: &str) {
-        tracing::error!(why, "the store no longer takes writes");
-        let text = format!(
-            "the store takes no writes after an error ({why}) and goes on answering reads; restart keyport, nothing acknowledged is lost"
-        );
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(text);
-    }
-
-    /// Refuses when the disk would have too little room with `more` bytes on it.
-    fn check_room(&self, more: u64) -> Result<(), StoreError> {
-        let free = free_bytes(self.folder.path());
-        let needed = self
-            .options
-            .low_water_bytes
-            .saturating_add(self.options.segment_bytes)
-            .saturating_add(more);
-        let mut no_room = self.no_room.lock().unwrap_or_else(PoisonError::into_inner);
-        *no_room = free.filter(|free| *free < needed).map(|free| {
-            format!(
-                "the disk of {} is nearly full ({} MiB free, {} MiB needed): the store takes no writes and goes on answering reads; free some space",
-                self.folder.path().display(),
-                free >> 20,
-                (needed >> 20) + 1
-            )
-        });
-        match &*no_room {
-            None => Ok(()),
-            Some(why) => Err(StoreError::Unavailable(why.clone())),
-        }
-    }
-
-    fn mark_busy(&self, busy: bool) {
-        let now = if busy {
-            millis(self.started.elapsed()).max(1)
-        } else {
-            0
-        };
-        self.busy_since.store(now, Ordering::Relaxed);
-    }
-
-    /// For how many milliseconds the writer has been busy with the same.
-    fn busy_for(&self) -> u64 {
-        match self.busy_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => millis(self.started.elapsed()).saturating_sub(since),
-        }
-    }
-}
-
-/// The room that is left on the disk of this folder, where that can be asked.
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}
-
 impl Drop for SledStore {
     fn drop(&mut self) {
         // The keeper may be in the middle of something that needs the writer.
         drop(self.keeper.take());
-        // Without a sender the writer finishes what it has, closes and ends.
+        // Without a sender the writer finishes what it has, closes and ends. One that a dead disk holds is left behind.
         self.requests = None;
-        if let Some(writer) = self.writer.take()
-            && !*self.shared.stuck.borrow()
-        {
-            let _ = writer.join();
+        if let Some(writer) = self.writer.take() {
+            join_unless(writer, || {
+                *self.shared.stuck.borrow()
+                    || self.shared.busy_for() > CLOSING * millis(self.shared.options.stuck)
+            });
         }
-    }
-}
-
-#[async_trait]
-impl Store for SledStore {
-    async fn get(&self, key: &Key) -> Result<Option<Rec>, StoreError> {
-        let key = key.clone();
-        self.read(true, move |view, patience| {
-            view.get(key.as_bytes(), patience)
-        })
-        .await
-    }
-
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Rec>>, StoreError> {
-        let keys = keys.to_vec();
-        self.read(keys.len() <= 64, move |view, patience| {
-            let _gate = view.gated(patience)?;
-            let get = |key: &Key| match view.get(key.as_bytes(), patience) {
-                // As in a list: one that was lost does not fail the others.
-                Err(ReadError::Row(rev)) => Ok(Some(Rec {
-                    rev,
-                    value: bytes::Bytes::new(),
-                })),
-                other => other,
-            };
-            keys.iter().map(get).collect()
-        })
-        .await
-    }
-
-    async fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&Key>,
-        limit: u32,
-    ) -> Result<Vec<(Key, Rec)>, StoreError> {
-        let (prefix, after) = (prefix.to_vec(), after.cloned());
-        self.read(limit <= SHORT, move |view, patience| {
-            let _gate = view.gated(patience)?;
-            view.scan(&prefix, after.as_ref(), limit, patience)
-        })
-        .await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let id = commit.id;
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Ask(Ask::Commit(commit, reply))).await?;
-        self.answer(answer)
-            .await
-            .unwrap_or(Err(StoreError::Unknown(id)))
-    }
-
-    async fn outcome(&self, id: &CommitId) -> Result<Option<Committed>, StoreError> {
-        if let Some(why) = self.shared.failure() {
-            // What the disk holds is known after the restart.
-            return Err(StoreError::Unavailable(why));
-        }
-        let done = self
-            .shared
-            .done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(done.revs.get(id).map(|rev| Committed { rev: *rev }))
-    }
-
-    async fn last_rev(&self) -> Result<Rev, StoreError> {
-        Ok(Rev(self.shared.last.load(Ordering::Acquire)))
-    }
-
-    async fn raise_rev(&self, above: Rev) -> Result<(), StoreError> {
-        self.lease(LeaseAsk::Raise { above }).await.map(|_| ())
-    }
-
-    async fn lease_try(
-        &self,
-        name: &LeaseName,
-        who: &NodeId,
-        ttl: Duration,
-    ) -> Result<LeaseTry, StoreError> {
-        let ttl_ms = judge::lease_request(name, who, ttl)?;
-        let ask = LeaseAsk::Try {
-            name: name.clone(),
-            who: who.0.clone(),
-            ttl_ms,
-        };
-        match self.lease(ask).await? {
-            LeaseAnswer::Try(answer) => Ok(answer),
-            _ => Err(StoreError::Unavailable("a wrong answer".into())),
-        }
-    }
-
-    async fn lease_renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
-        let ttl_ms = judge::lease_request(&lease.name, &NodeId(String::new()), ttl)?;
-        let ask = LeaseAsk::Renew {
-            name: lease.name.clone(),
-            token: lease.token,
-            ttl_ms,
-        };
-        Ok(matches!(self.lease(ask).await?, LeaseAnswer::Renewed(true)))
-    }
-
-    async fn lease_release(&self, lease: Lease) -> Result<(), StoreError> {
-        let ask = LeaseAsk::Release {
-            name: lease.name,
-            token: lease.token,
-        };
-        self.lease(ask).await.map(|_| ())
-    }
-
-    fn watch(&self) -> broadcast::Receiver<Change> {
-        self.shared.changes.subscribe()
-    }
-
-    async fn health(&self) -> Health {
-        if let Some(why) = self.shared.failure() {
-            return Health::Failed(why);
-        }
-        let no_room = self
-            .shared
-            .no_room
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some();
-        // Somebody may have made room since.
-        if no_room && let Err(StoreError::Unavailable(why)) = self.shared.check_room(0) {
-            return Health::Failed(why);
-        }
-        if self.shared.busy_for() > millis(self.shared.options.stuck) {
-            return Health::Failed(format!(
-                "the store has been busy with one write for more than {} seconds; restart keyport",
-                self.shared.options.stuck.as_secs()
-            ));
-        }
-        Health::Ok
-    }
-
-    async fn verify(&self) -> Result<ScrubReport, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || scrub::scrub(&shared, |_| true))
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Corrupt("the store cannot be read".into())))
     }
 }

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::delta::Delta;
 use super::files::Patience;
 use super::folder::unavailable;
 use super::frame::{Frame, Tree};
-use super::journal::{self, AppendError};
+use super::journal::AppendError;
+use super::journal_read;
 use super::recover::{How, Smalls, build, index_folder};
+use super::shared::Shared;
 use super::snapshot::{ReadError, Small, Snapshot};
 use super::snapshot_write::SnapshotWriter;
 use super::view::View;
@@ -319,15 +320,16 @@ impl Writer {
             std::fs::remove_file(old.path()).map_err(unavailable(old.path()))?;
         }
         let segments_open = Arc::clone(&self.shared.view().segments);
-        let segments = journal::list(&self.shared.folder.journal())?;
+        let segments = journal_read::list(&self.shared.folder.journal())?;
         for (number, (first, path)) in segments.iter().enumerate() {
             let next = segments.get(number + 1).map(|(next, _)| *next);
             let below = older
                 .zip(next)
                 .is_some_and(|(older, next)| next <= older + 1);
             if below {
-                std::fs::remove_file(path).map_err(unavailable(path))?;
+                // In this order: who finds the file gone sees that it went.
                 segments_open.remove(*first);
+                std::fs::remove_file(path).map_err(unavailable(path))?;
             }
         }
         Ok(())

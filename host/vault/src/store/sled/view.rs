@@ -4,7 +4,9 @@
 //! delta (since the last snapshot, or since the one that is being made) ▷ frozen (what is just going into it) ▷ base (the last)
 //! ```
 //! A view never changes its layers; the writer puts a new view in the place of the old one, and who is reading goes on with the
-//! old. Files that a view needs are open, so removing them from their folder does not disturb it.
+//! old. Snapshots that a view needs are open, so removing them from their folder does not disturb it. Files of the journal are
+//! shared by all views: one that has become so old that its rows stand in a newer snapshot says [`ReadError::Moved`], and who
+//! reads takes the view of then.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -113,7 +115,11 @@ impl View {
             return Err(lost);
         }
         let Some(segment) = self.segments.get(pointer.segment) else {
-            return Err(ReadError::Moved);
+            // Files go oldest first.
+            return Err(match self.segments.oldest() > Some(pointer.segment) {
+                true => ReadError::Moved,
+                false => lost,
+            });
         };
         let mut bytes = vec![0; len];
         match read_at(&segment, &mut bytes, pointer.offset, patience) {
@@ -347,7 +353,7 @@ impl Walk<'_> {
                 Some((_, Entry::At(pointer))) => {
                     let value = match self.view.value(&pointer, self.patience) {
                         Ok(value) => Some(value),
-                        Err(ReadError::Row(_) | ReadError::Moved) => None,
+                        Err(ReadError::Row(_)) => None,
                         Err(other) => return Err(other),
                     };
                     (pointer.rev, value)

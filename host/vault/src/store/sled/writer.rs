@@ -13,12 +13,12 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Shared;
 use super::entry::Entry;
 use super::frame::{ChangeRef, Encoded, Tree};
 use super::group::{Ask, Failure, Group, View};
 use super::journal::{AppendError, Journal};
 use super::recover::Smalls;
+use super::shared::Shared;
 use super::upkeep::Upkeep;
 use crate::ids::Rev;
 use crate::store::judge::{self, Holder};
@@ -77,6 +77,10 @@ pub(super) struct Writer {
     pub(super) smalls: Smalls,
     pub(super) upkeep: Upkeep,
     leases: HashMap<LeaseName, Holder>,
+    /// Leases with a token up to this one were held by an earlier life of this store. The folder's lock says that it is
+    /// over, so nobody waits for them: a process that was killed in the middle would otherwise keep its own work from its
+    /// successor until they run out.
+    inherited: u64,
     /// What came while a group was being filled and is not for a group.
     aside: VecDeque<Request>,
 }
@@ -90,7 +94,8 @@ impl Writer {
         upkeep: Upkeep,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            leases: read_leases(&smalls)?,
+            leases: read_leases(&smalls, last)?,
+            inherited: last,
             shared,
             journal,
             last,
@@ -112,6 +117,7 @@ impl Writer {
             self.shared.mark_busy(false);
         }
         drop(queue);
+        self.shared.mark_busy(true);
         self.close();
     }
 
@@ -297,7 +303,7 @@ impl Writer {
             Failure::Refused(why) => {
                 tracing::error!(why, "the store could not write");
                 // What the group decided about leases did not happen.
-                match read_leases(&self.smalls) {
+                match read_leases(&self.smalls, self.inherited) {
                     Ok(leases) => self.leases = leases,
                     Err(error) => self.shared.fail(&error.to_string()),
                 }
@@ -338,7 +344,8 @@ pub(super) fn read_holder(value: &[u8]) -> Option<Holder> {
     })
 }
 
-fn read_leases(smalls: &Smalls) -> Result<HashMap<LeaseName, Holder>, StoreError> {
+/// The leases that somebody in this process holds.
+fn read_leases(smalls: &Smalls, inherited: u64) -> Result<HashMap<LeaseName, Holder>, StoreError> {
     let broken = || StoreError::Corrupt("the store contains a lease that cannot be read".into());
     smalls
         .iter()
@@ -346,6 +353,11 @@ fn read_leases(smalls: &Smalls) -> Result<HashMap<LeaseName, Holder>, StoreError
         .map(|((_, name), value)| {
             let name = String::from_utf8(name.clone()).map_err(|_| broken())?;
             Ok((LeaseName(name), read_holder(value).ok_or_else(broken)?))
+        })
+        .filter(|lease| {
+            !lease
+                .as_ref()
+                .is_ok_and(|(_, holder)| holder.token <= inherited)
         })
         .collect()
 }

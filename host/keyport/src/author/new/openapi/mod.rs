@@ -9,7 +9,7 @@
 //! | [`testcall`], [`answer`] | the test call and whose account it is |
 
 mod about;
-mod answer;
+pub mod answer;
 pub mod document;
 mod hole;
 pub mod keys;
@@ -81,6 +81,7 @@ pub fn draft(text: &str, answers: &Answers) -> Result<Draft, Unusable> {
     let headers = constant_headers(&document, &methods);
     remarks.splice(0..0, base.remarks);
     Ok(Draft {
+        lang: None,
         summary: answers
             .summary(&name)
             .unwrap_or_else(|| about::summary(&document, &name)),

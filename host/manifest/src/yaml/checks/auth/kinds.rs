@@ -1,9 +1,11 @@
 //! V34 for what each way to sign in makes of its values: keys that are secret, names that are the host's, numbers in range.
 
+use url::Url;
+
 use super::{MIN_REASON, header, injections};
 use crate::model::{
-    AuthMethod, AwsSigv4, Capture, CaptureSource, ClientAuth, Component, Hmac, Jwt, KeyFormat,
-    Mtls, NoAuth, Oauth1, Oauth1Grant, Oauth2, OnRefresh, Session, UsualClaim, Wsse,
+    AuthMethod, AwsSigv4, Capture, CaptureSource, ClientAuth, Component, Discover, Hmac, Jwt,
+    KeyFormat, Mtls, NoAuth, Oauth1, Oauth1Grant, Oauth2, OnRefresh, Session, UsualClaim, Wsse,
 };
 use crate::template::Template;
 use crate::yaml::checks::Checker;
@@ -58,6 +60,42 @@ fn must_be_secret(c: &mut Checker<'_>, path: &str, method: &str, t: &Template) {
     }
 }
 
+/// V34 for an issuer with a hole: without a token that names the tenant, nothing would fill it.
+fn issuer_pattern(c: &mut Checker<'_>, path: &str, o: &Oauth2, pattern: &str) {
+    let filled = Url::parse(&pattern.replace(Oauth2::TENANT, "tenant")).ok();
+    let sound = pattern.matches(Oauth2::TENANT).count() == 1
+        && filled.as_ref().is_some_and(|url| {
+            url.scheme() == "https"
+                && url.username().is_empty()
+                && url.path().split('/').any(|part| part == "tenant")
+        });
+    if !sound {
+        c.error(
+            "V34",
+            path,
+            "the pattern is not an https address with one `{tenantid}` as a part of its path",
+            Some("write the `issuer` of the metadata as it is, such as `https://login.example/{tenantid}/v2.0`"),
+        );
+    }
+    if !matches!(o.discover, Some(Discover::Issuer(_))) {
+        c.error(
+            "V34",
+            path,
+            "nothing is found out whose issuer could have a hole",
+            Some("add `discover: { issuer: … }`, or remove it"),
+        );
+    }
+    let claims = |capture: &Capture| matches!(capture.source(), Some(CaptureSource::Claim(_)));
+    if !o.capture.values().any(claims) {
+        c.error(
+            "V34",
+            path,
+            "no `id_token` is read, so nothing says which tenant the person is of",
+            Some("keep its tenant: `capture: { tenant: { claim: tid, public: true } }`"),
+        );
+    }
+}
+
 fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
     let at = |key: &str| child(path, key);
     let signs = matches!(
@@ -90,6 +128,23 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
             Some("add `client_certificate: { certificate: …, private_key: … }`"),
         ),
         None => {}
+    }
+    if let Some(pattern) = &o.issuer_pattern {
+        issuer_pattern(c, &at("issuer_pattern"), o, pattern);
+    }
+    for (i, resource) in o.resources.iter().enumerate() {
+        // RFC 8707, 2: an absolute URI without a fragment.
+        let wrong = |text| Url::parse(text).map_or(true, |uri: Url| uri.fragment().is_some());
+        if resource.as_literal().is_some_and(wrong) {
+            c.error(
+                "V34",
+                &item(&at("resources"), i),
+                "a resource is an absolute URI without a fragment",
+                Some(
+                    "write it as the app's documentation does, such as `https://api.example.com/`",
+                ),
+            );
+        }
     }
     for (i, extra) in o.scopes.extra.iter().enumerate() {
         let path = item(&child(&at("scopes"), "extra"), i);

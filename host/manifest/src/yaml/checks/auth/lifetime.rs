@@ -149,6 +149,19 @@ fn oauth2(c: &mut Checker<'_>, path: &str, method: &str, o: &Oauth2) {
             );
         }
     }
+    for (key, span) in [("idle", &o.refresh.idle), ("ends", &o.refresh.ends)] {
+        let path = child(&at("refresh"), key);
+        let Some(span) = span else { continue };
+        if !refreshes {
+            c.error(
+                "V35",
+                &path,
+                format!("`{key}` is of a refresh token, and nothing uses one"),
+                Some("remove it"),
+            );
+        }
+        self::expiry(c, &path, span, &["refresh_token", "access_token"]);
+    }
     if let Some(expiry) = &o.response.expiry {
         let path = child(&at("response"), "expiry");
         self::expiry(c, &path, expiry, &["access_token", "id_token"]);

@@ -121,8 +121,22 @@ pub(super) fn check(c: &mut Checker<'_>) {
         .handles
         .iter()
         .map(|(id, h)| ("handles", id, h.slots.as_slice()));
-    for (kind, id, slots) in slots.chain(handles) {
-        let path = child(&child(kind, id), "slots");
+    let exchanged = m.auth.iter().filter_map(|(id, auth)| {
+        let by = auth.oauth2()?.by_component.as_deref()?;
+        Some((child(&child("auth", id), "by_component.slots"), by))
+    });
+    let exchanged = exchanged.flat_map(|(path, by)| {
+        let mut values = by.slots.iter();
+        std::iter::from_fn(move || {
+            let (value, slots) = values.next()?;
+            let name = serde_json::to_value(value).ok()?;
+            Some((child(&path, name.as_str()?), slots.as_slice()))
+        })
+    });
+    let own = slots
+        .chain(handles)
+        .map(|(kind, id, slots)| (child(&child(kind, id), "slots"), slots));
+    for (path, slots) in own.chain(exchanged) {
         if slots.is_empty() {
             c.error(
                 "V34",
@@ -132,8 +146,15 @@ pub(super) fn check(c: &mut Checker<'_>) {
             );
         }
         for (i, slot) in slots.iter().enumerate() {
-            if let SecretSlot::Header(name) = slot {
-                header(c, &item(&path, i), name);
+            match slot {
+                SecretSlot::Header(name) => header(c, &item(&path, i), name),
+                SecretSlot::Recipe(name) if !m.recipes.contains_key(name) => c.error(
+                    "V34",
+                    &item(&path, i),
+                    format!("there is no recipe `{name}`"),
+                    Some("declare it under `recipes:`"),
+                ),
+                SecretSlot::Recipe(_) | SecretSlot::Query(_) | SecretSlot::Body(_) => {}
             }
         }
     }

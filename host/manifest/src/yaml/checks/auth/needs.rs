@@ -39,6 +39,14 @@ const TABLE: &[Row] = &[
         never: &["device_url", "assertion"],
     },
     Row {
+        kind: "oauth2", grant: Some("admin_consent"),
+        needs: &[
+            ("authorize_url", "the administrator is sent there"), ("token_url", "tokens are got there"),
+            ("client", "the administrator's own is used, for the answer could name anybody's directory"),
+        ],
+        never: &["device_url", "assertion", "pkce"],
+    },
+    Row {
         kind: "oauth2", grant: Some("device"),
         needs: &[("device_url", "the device gets its code there"), ("token_url", "tokens are got there")],
         never: &["assertion"],
@@ -99,7 +107,8 @@ pub(super) fn check(c: &mut Checker<'_>, path: &str, method: &str) {
                 );
             }
         }
-        let no_page = kind == "oauth2" && grant != Some("authorization_code");
+        let no_page =
+            kind == "oauth2" && !matches!(grant, Some("authorization_code" | "admin_consent"));
         let never = row
             .never
             .iter()

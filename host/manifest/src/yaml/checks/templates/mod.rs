@@ -11,13 +11,13 @@ use std::collections::HashSet;
 
 use super::Checker;
 use super::signin::{self, Captures};
-use crate::model::{RequestSpec, Test, TestCall, Trigger};
+use crate::model::{AppWebhook, Challenge, RequestSpec, Test, TestCall, Trigger};
 use crate::template::Template;
 use crate::yaml::places::{child, item};
 use holes::{foreign_hole, open_fallback};
 use place::{
-    ACTION, ANSWER, API, EVENT, HOOK, INJECT, ITEM, Place, RECIPE, REQUEST, SUBSCRIBE, TRIGGER,
-    UNSUBSCRIBE,
+    ACTION, ANSWER, API, APP_HOOK, CALL, EVENT, HOOK, INJECT, ITEM, KNOWN_BY, Place, RECIPE,
+    REQUEST, SUBSCRIBE, TENANT, TRIGGER, UNSUBSCRIBE, WISH,
 };
 use reference::{agreed, is_hook_secret};
 
@@ -83,6 +83,9 @@ pub(super) fn check(c: &mut Checker<'_>) {
             }
         }
     }
+    if let Some(webhook) = &m.webhook {
+        walk.app_webhook(c, webhook);
+    }
     for (i, step) in m.discovery.iter().enumerate() {
         let path = item("discovery", i);
         let of_step = |roots| Place {
@@ -119,7 +122,10 @@ pub(super) fn check(c: &mut Checker<'_>) {
     }
     for (id, recipe) in &m.recipes {
         for (key, t) in recipe.templates() {
-            walk.template(c, &child(&child("recipes", id), key), t, &all(RECIPE, true));
+            let path = key
+                .split('.')
+                .fold(child("recipes", id), |path, part| child(&path, part));
+            walk.template(c, &path, t, &all(RECIPE, true));
         }
     }
     for (id, handle) in &m.handles {
@@ -191,27 +197,86 @@ impl Walk {
             self.template(c, &path, template, &place(HOOK, true));
             agreed(c, &path, template, t);
         }
-        if let Some(challenge) = &t.challenge {
-            let path = child(&child(path, "challenge"), "answer");
-            // Whoever calls gets the answer: a secret may sign it, never stand in it.
-            let signs = |e: &str| e.contains("hmac_");
-            let signed = challenge.answer.expressions().all(|e| {
-                let hole = Template::parse(&format!("{{{{ {e} }}}}"));
-                let refs = hole.map(|h| h.refs()).unwrap_or_default();
-                signs(e)
-                    || !refs
-                        .iter()
-                        .any(|r| is_hook_secret(r) || c.is_secret(r, methods.first().copied()))
-            });
-            self.template(c, &path, &challenge.answer, &place(HOOK, true));
-            if !signed {
-                c.error(
-                    "V18",
-                    &path,
-                    "the answer to a challenge would show a secret to anybody who asks",
-                    Some("a secret may only be the key of `hmac_sha256(…)` and its like here"),
-                );
+        if let Some(tenant) = &t.tenant {
+            let path = child(path, "tenant");
+            for (key, template) in [("event", &tenant.event), ("connection", &tenant.connection)] {
+                self.template(c, &child(&path, key), template, &place(TENANT, false));
             }
+        }
+        if let Some(challenge) = &t.challenge {
+            self.challenge(c, path, challenge, &place(HOOK, true));
+        }
+        for (i, only) in t.only.iter().enumerate() {
+            let path = item(&child(path, "only"), i);
+            self.template(c, &child(&path, "event"), &only.event, &place(CALL, false));
+            self.template(c, &child(&path, "is"), &only.is, &place(WISH, false));
+        }
+    }
+
+    /// The templates of an app's one address. Connections that signed in with the app's own client alone are known by it.
+    fn app_webhook(&mut self, c: &mut Checker<'_>, webhook: &AppWebhook) {
+        let manifest = c.manifest;
+        let methods: Vec<&str> = manifest
+            .auth
+            .iter()
+            .filter(|(_, auth)| auth.oauth2().is_some_and(|oauth| oauth.client.operator))
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let place = |roots, secrets| Place {
+            roots,
+            secrets,
+            methods: methods.clone(),
+            captures: Captures::All,
+        };
+        for (key, template) in webhook.verify.templates() {
+            let path = child("webhook.verify", key);
+            self.template(c, &path, template, &place(APP_HOOK, true));
+        }
+        if let Some(challenge) = &webhook.challenge {
+            self.challenge(c, "webhook", challenge, &place(APP_HOOK, true));
+        }
+        let tenant = &webhook.tenant;
+        self.template(
+            c,
+            "webhook.tenant.event",
+            &tenant.event,
+            &place(CALL, false),
+        );
+        // What a connection is known by is compared and shown to nobody, so a captured secret may stand here.
+        self.template(
+            c,
+            "webhook.tenant.connection",
+            &tenant.connection,
+            &place(KNOWN_BY, true),
+        );
+    }
+
+    fn challenge(
+        &mut self,
+        c: &mut Checker<'_>,
+        path: &str,
+        challenge: &Challenge,
+        place: &Place<'_>,
+    ) {
+        let path = child(&child(path, "challenge"), "answer");
+        // Whoever calls gets the answer: a secret may sign it, never stand in it.
+        let signs = |e: &str| e.contains("hmac_");
+        let signed = challenge.answer.expressions().all(|e| {
+            let hole = Template::parse(&format!("{{{{ {e} }}}}"));
+            let refs = hole.map(|h| h.refs()).unwrap_or_default();
+            signs(e)
+                || !refs
+                    .iter()
+                    .any(|r| is_hook_secret(r) || c.is_secret(r, place.methods.first().copied()))
+        });
+        self.template(c, &path, &challenge.answer, place);
+        if !signed {
+            c.error(
+                "V18",
+                &path,
+                "the answer to a challenge would show a secret to anybody who asks",
+                Some("a secret may only be the key of `hmac_sha256(…)` and its like here"),
+            );
         }
     }
 

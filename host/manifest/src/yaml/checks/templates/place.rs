@@ -59,6 +59,7 @@ pub(super) const UNSUBSCRIBE: &[&str] = &[
     "credentials",
     "capture",
     "account",
+    "input",
     "now",
     "webhook",
     "subscription",
@@ -76,6 +77,14 @@ pub(super) const HOOK: &[&str] = &[
     "headers",
     "now",
 ];
+/// Whose a call is, as it says, and whose the connection is.
+pub(super) const TENANT: &[&str] = &["fields", "capture", "account", "input", "body", "headers"];
+/// A call to an app's one address: it is checked before anybody knows whose it is.
+pub(super) const APP_HOOK: &[&str] = &["app", "webhook", "request", "body", "headers", "now"];
+/// What such a call says, and what a connection is known by: never what a person typed.
+pub(super) const CALL: &[&str] = &["body", "headers"];
+pub(super) const KNOWN_BY: &[&str] = &["capture", "account"];
+pub(super) const WISH: &[&str] = &["input"];
 pub(super) const RECIPE: &[&str] = &[
     "fields",
     "credentials",
@@ -83,6 +92,7 @@ pub(super) const RECIPE: &[&str] = &[
     "token",
     "app",
     "args",
+    "key",
     "now",
 ];
 
