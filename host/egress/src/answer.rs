@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Duration, Instant, timeout_at};
@@ -81,20 +81,26 @@ pub(crate) fn receive(
         }
         .into_body();
     }
-    if !scrubber.is_empty() {
-        for value in map.values_mut() {
-            let clean = scrubber.bytes(value.as_bytes());
-            if clean != value.as_bytes() {
-                // Taking bytes out of a valid value and putting plain text in leaves it valid.
-                *value = HeaderValue::from_bytes(&clean)
-                    .unwrap_or_else(|_| HeaderValue::from_static(crate::scrub::MARK));
-            }
-        }
-    }
+    scrub_headers(&scrubber, &mut map);
     let mut out = Response::new(body);
     *out.status_mut() = status;
     *out.headers_mut() = map;
     Ok(out)
+}
+
+/// Takes out of every header's value what may not come back.
+pub(crate) fn scrub_headers(scrubber: &Scrubber, map: &mut HeaderMap) {
+    if scrubber.is_empty() {
+        return;
+    }
+    for value in map.values_mut() {
+        let clean = scrubber.bytes(value.as_bytes());
+        if clean != value.as_bytes() {
+            // Taking bytes out of a valid value and putting plain text in leaves it valid.
+            *value = HeaderValue::from_bytes(&clean)
+                .unwrap_or_else(|_| HeaderValue::from_static(crate::scrub::MARK));
+        }
+    }
 }
 
 fn incoming_length(incoming: &Incoming) -> Option<u64> {

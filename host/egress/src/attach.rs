@@ -20,7 +20,7 @@ use crate::headers;
 use crate::pass::Pass;
 use crate::place;
 use crate::scrub::Scrubber;
-use crate::secret::{Injection, Place, Secret};
+use crate::secret::{Injection, Place};
 use crate::slots;
 
 const OUR_NAME: &str = concat!("keyport/", env!("CARGO_PKG_VERSION"));
@@ -202,26 +202,22 @@ pub(crate) fn parts(
     Ok(body)
 }
 
-/// Every secret of the call, and what was derived from them, to be searched for in what comes back.
-pub(crate) fn scrubber(pass: &Pass, issued: &[Issued], derived: &[Secret]) -> Scrubber {
+/// Every secret that the call knows by now, and what was derived from them, to be searched for in what comes back.
+pub(crate) fn scrubber(pass: &Pass) -> Scrubber {
     let known = pass.credentials().flat_map(|known| &known.scrub);
-    let handles = issued.iter().map(|handle| &handle.value);
-    Scrubber::new(known.chain(handles).chain(derived))
+    Scrubber::new(known.chain(&pass.handles.values()))
 }
 
 /// Whether a redirect's target spells out a secret of the call towards a host that is not its audience: an
 /// upstream that echoes the query in `Location` would otherwise make us deliver the credential ourselves.
-pub(crate) fn leaks(pass: &Pass, issued: &[Issued], derived: &[Secret], next: &Url) -> bool {
+pub(crate) fn leaks(pass: &Pass, next: &Url) -> bool {
     let foreign = pass
         .credentials()
         .filter(|known| !known.is_for(next))
         .flat_map(|known| &known.scrub);
     let at_home = pass.credentials().any(|known| known.is_for(next));
-    let rest = issued
-        .iter()
-        .map(|handle| &handle.value)
-        .chain(derived)
-        .filter(|_| !at_home);
+    let values = pass.handles.values();
+    let rest = values.iter().filter(|_| !at_home);
     let text = next.as_str();
     Scrubber::new(foreign.chain(rest)).text(text) != text
 }

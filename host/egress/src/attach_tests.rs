@@ -264,3 +264,26 @@ fn a_cookies_value_cannot_add_another_cookie_or_header() {
     assert!(cookies(&[("s;id", "a")], &[]).is_err());
     assert!(cookies(&[("", "a")], &[]).is_err());
 }
+
+#[test]
+fn what_came_to_be_known_after_an_answers_head_is_taken_out_of_it_too() {
+    let pass = pass();
+    let known = pass.handles.mark();
+    let mut headers = map(&[("x-echo", "late-signature")]);
+    let body = Bytes::from_static(b"late-handle, late-signature");
+    // Nothing came: nothing is looked at again.
+    assert_eq!(pass.scrubbed_since(known, &mut headers, body.clone()), body);
+    // By the guest's own imports and by a request beside this one, both of which have a clone of the pass.
+    let other = pass.clone();
+    other.handles.issue(Secret::new("late-handle"), vec![]);
+    other.handles.derived(vec![Secret::new("late-signature")]);
+    let clean = pass.scrubbed_since(known, &mut headers, body.clone());
+    assert_eq!(clean, "[redacted], [redacted]");
+    assert_eq!(headers["x-echo"], "[redacted]");
+    // Where the host reads the answer itself, it reads what was said.
+    let raw = Pass {
+        raw_answer: true,
+        ..other
+    };
+    assert_eq!(raw.scrubbed_since(known, &mut headers, body.clone()), body);
+}

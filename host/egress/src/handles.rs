@@ -26,8 +26,24 @@ pub enum Slot {
 }
 
 /// The handles of one call. Clones share their entries: the guest's imports issue, egress redeems.
+///
+/// Beside them stands what signers derived from secrets in this call, since an answer to any of its requests, one that was sent
+/// earlier included, may hold it as well.
 #[derive(Clone, Default)]
-pub struct Handles(Arc<Mutex<Vec<Issued>>>);
+pub struct Handles(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    issued: Vec<Issued>,
+    derived: Vec<Secret>,
+}
+
+/// How much a call knew at some moment; it only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    issued: usize,
+    derived: usize,
+}
 
 #[derive(Clone)]
 pub(crate) struct Issued {
@@ -57,7 +73,7 @@ impl Handles {
             tracing::error!("the operating system gives no randomness; a handle is useless");
             return "kph_none".to_owned();
         };
-        self.lock().push(Issued {
+        self.lock().issued.push(Issued {
             placeholder: placeholder.clone(),
             value,
             slots,
@@ -70,7 +86,7 @@ impl Handles {
     /// that may not.
     pub fn redeem_for_recipe(&self, recipe: &str, text: &str) -> Option<Secret> {
         let mut real = Secret::new(text);
-        for handle in self.lock().iter() {
+        for handle in &self.lock().issued {
             if !text.contains(&handle.placeholder) {
                 continue;
             }
@@ -89,22 +105,41 @@ impl Handles {
     /// What a placeholder of this call stands for. For the host alone, when it takes an answer from a guest.
     pub fn value_of(&self, placeholder: &str) -> Option<Secret> {
         let known = self.lock();
-        let found = known.iter().find(|one| one.placeholder == placeholder);
+        let found = known
+            .issued
+            .iter()
+            .find(|one| one.placeholder == placeholder);
         found.map(|one| one.value.clone())
     }
 
-    /// Every value that was issued so far, to be searched for.
+    /// Every value that was issued or derived so far, to be searched for.
     pub fn values(&self) -> Vec<Secret> {
-        self.lock().iter().map(|one| one.value.clone()).collect()
+        let known = self.lock();
+        let issued = known.issued.iter().map(|one| &one.value);
+        issued.chain(&known.derived).cloned().collect()
+    }
+
+    /// How much there is to be searched for by now.
+    pub fn mark(&self) -> Mark {
+        let known = self.lock();
+        Mark {
+            issued: known.issued.len(),
+            derived: known.derived.len(),
+        }
+    }
+
+    /// Adds what a signer derived from a secret and sends.
+    pub(crate) fn derived(&self, values: Vec<Secret>) {
+        self.lock().derived.extend(values);
     }
 
     /// A snapshot of what was issued so far.
     pub(crate) fn issued(&self) -> Vec<Issued> {
-        self.lock().clone()
+        self.lock().issued.clone()
     }
 
-    // A panic elsewhere cannot leave the list half-written: a push is all that ever happens to it.
-    fn lock(&self) -> MutexGuard<'_, Vec<Issued>> {
+    // A panic elsewhere cannot leave a list half-written: a push is all that ever happens to it.
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

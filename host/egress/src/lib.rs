@@ -41,7 +41,7 @@ mod witness;
 pub use address::{AddressFilter, blocked_reason};
 pub use body::Body;
 pub use error::{EgressError, Part, UrlFault, Wait};
-pub use handles::{Handles, Slot};
+pub use handles::{Handles, Mark, Slot};
 pub use identity::{Identity, IdentityError};
 pub use ipnet::IpNet;
 pub use limits::Limits;

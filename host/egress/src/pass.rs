@@ -2,13 +2,17 @@
 //!
 //! A pass is for one call. It has no `Debug` and no `Serialize`, because it holds the credential.
 
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
 use keyport_manifest::hosts::AllowedHosts;
 use url::Url;
 
-use crate::handles::Handles;
+use crate::answer;
+use crate::attach;
+use crate::handles::{Handles, Mark};
 use crate::identity::Identity;
 use crate::limits::Limits;
+use crate::scrub::Scrubber;
 use crate::secret::Credential;
 use crate::witness::Witness;
 
@@ -101,6 +105,29 @@ impl Pass {
     /// Every credential of the call.
     pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
         self.credential.iter().chain(&self.further)
+    }
+
+    /// What takes out of an answer all that the call knows by now; nothing where the answer is the host's own to read.
+    pub(crate) fn scrubber(&self) -> Scrubber {
+        match self.purpose {
+            _ if self.raw_answer => Scrubber::default(),
+            Purpose::Guest | Purpose::Proxy => attach::scrubber(self),
+            Purpose::Flow => Scrubber::default(),
+        }
+    }
+
+    /// Looks through an answer once more that was read while others of the same call were under way: what was issued or derived
+    /// since its head arrived (`known` is [`Handles::mark`] of before) is taken out of it too.
+    pub fn scrubbed_since(&self, known: Mark, headers: &mut HeaderMap, body: Bytes) -> Bytes {
+        if self.handles.mark() == known {
+            return body;
+        }
+        let scrubber = self.scrubber();
+        if scrubber.is_empty() {
+            return body;
+        }
+        answer::scrub_headers(&scrubber, headers);
+        scrubber.bytes(&body).into()
     }
 
     /// A pass that allows the given hosts and nothing else: no base, no credential, no redirects, every

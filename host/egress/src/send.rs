@@ -38,7 +38,6 @@ use crate::attach;
 use crate::body::{Body, limit_request};
 use crate::connect::{Connector, Network};
 use crate::error::{EgressError, Part, Wait};
-use crate::handles::Issued;
 use crate::headers;
 use crate::identity::Identity;
 use crate::limits::{Limits, after};
@@ -47,8 +46,6 @@ use crate::pass::{Pass, Purpose, Redirects};
 use crate::pool::Pools;
 use crate::redirect;
 use crate::resolve::{Resolve, SystemResolver};
-use crate::scrub::Scrubber;
-use crate::secret::Secret;
 use crate::sign::{Covers, NotSigned, Signer, Unsigned};
 use crate::target;
 use crate::tls::TlsBase;
@@ -192,7 +189,6 @@ impl Egress {
         // 2. Where it goes, read once.
         let url = target::absolute(pass.base_url.as_ref(), &parts.uri)?;
         target::check_query(pass, &url)?;
-        let issued = pass.handles.issued();
         let body = limit_request(body, limits.request_body)?;
         let mut hop = Hop {
             method: parts.method,
@@ -201,12 +197,9 @@ impl Egress {
             body,
         };
         let mut hops = 0;
-        let mut derived = Vec::new();
         loop {
             let (method, from) = (hop.method.clone(), hop.url.clone());
-            let answer = self
-                .one_hop(pass, &issued, hop, &limits, &mut derived)
-                .await?;
+            let answer = self.one_hop(pass, hop, &limits).await?;
             // 6. A redirect is returned, or becomes the next hop.
             let next = match pass.redirects {
                 Redirects::Return => None,
@@ -216,14 +209,14 @@ impl Egress {
             };
             let Some(next) = next else {
                 // 6 and 7. Limits on the answer; secrets taken out.
-                let terms = terms(pass, &issued, &derived, limits, deadline);
+                let terms = terms(pass, limits, deadline);
                 return answer::receive(&method, answer, terms);
             };
             hops += 1;
             if hops > redirect::MAX_HOPS {
                 return Err(EgressError::TooManyRedirects(redirect::MAX_HOPS));
             }
-            if attach::leaks(pass, &issued, &derived, &next.url) {
+            if attach::leaks(pass, &next.url) {
                 return Err(EgressError::BadAnswer(
                     "it redirects a credential to a host that the credential is not for",
                 ));
@@ -237,14 +230,12 @@ impl Egress {
         }
     }
 
-    /// Steps 2 to 5 for one request. What was derived from secrets on the way is added to `derived`.
+    /// Steps 2 to 5 for one request. What is derived from secrets on the way, the call knows from then on.
     async fn one_hop(
         &self,
         pass: &Pass,
-        issued: &[Issued],
         hop: Hop,
         limits: &Limits,
-        derived: &mut Vec<Secret>,
     ) -> Result<Response<hyper::body::Incoming>, EgressError> {
         let network = &self.0.network;
         let Hop {
@@ -257,9 +248,10 @@ impl Egress {
         target::check_method(pass, &method, &url)?;
         target::check_url(pass, &url, &network.filter, &network.origins)?;
         // 3. What is attached, on the logical URL.
+        let issued = pass.handles.issued();
         if !issued.is_empty() {
             let bytes = whole(body, limits).await?;
-            let filled = attach::redeem_handles(pass, issued, &mut url, &mut headers, &bytes)?;
+            let filled = attach::redeem_handles(pass, &issued, &mut url, &mut headers, &bytes)?;
             body = Body::from_bytes(filled.unwrap_or(bytes));
         }
         attach::constants(pass, &mut url, &mut headers)?;
@@ -306,7 +298,7 @@ impl Egress {
                 let signed = signer
                     .sign(&unsigned)
                     .map_err(|NotSigned(why)| EgressError::NotSigned(why))?;
-                derived.extend(signed.derived);
+                pass.handles.derived(signed.derived);
                 bytes = attach::parts(&signed.parts, &mut url, &mut headers, bytes)?;
             }
             let again = bytes.is_some();
@@ -367,22 +359,12 @@ async fn whole(body: Body, limits: &Limits) -> Result<Bytes, EgressError> {
         .await
 }
 
-fn terms(
-    pass: &Pass,
-    issued: &[Issued],
-    derived: &[Secret],
-    limits: Limits,
-    deadline: Instant,
-) -> Terms {
+fn terms(pass: &Pass, limits: Limits, deadline: Instant) -> Terms {
     Terms {
         limits,
         cookies: pass.purpose == Purpose::Flow,
         body_deadline: (pass.purpose != Purpose::Proxy).then_some(deadline),
-        scrubber: match pass.purpose {
-            _ if pass.raw_answer => Scrubber::default(),
-            Purpose::Guest | Purpose::Proxy => attach::scrubber(pass, issued, derived),
-            Purpose::Flow => Scrubber::default(),
-        },
+        scrubber: pass.scrubber(),
     }
 }
 

@@ -150,6 +150,7 @@ impl Errand {
         }
         // Closed by nobody.
         let _place = rooms.line.acquire_owned().await;
+        let known = way.pass.handles.mark();
         let sending = way.send(request);
         let answer = match first_byte {
             Some(limit) => tokio::time::timeout(limit, sending)
@@ -168,6 +169,11 @@ impl Errand {
             // Egress drops them.
             NotTaken::Trailers => Error::HttpProtocolError,
         })?;
+        // A request beside this one may have carried a secret since, and its server may have answered with it here.
+        let clean = way
+            .pass
+            .scrubbed_since(known, &mut parts.headers, answer.bytes.clone());
+        answer = answer.replaced(clean);
         if let Some(exchange) = exchange {
             let shown = out::without_tokens(&exchange, &mut parts.headers, &answer.bytes);
             answer = answer.replaced(shown.into());

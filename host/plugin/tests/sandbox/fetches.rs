@@ -331,6 +331,33 @@ pub async fn fetch_echo() {
     assert!(!holds(&said(&log), TOKEN));
 }
 
+/// What the host searches an answer for is what it knows when the guest gets it, not when the request left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub async fn fetch_beside() {
+    for waits in ["/late-key", "/late-key-after-head"] {
+        let upstream = Upstream::start().await;
+        let (call, log) = call(&upstream);
+        let told = attack("fetch_beside", call, &json!({ "waits": waits })).await;
+        let told = told.unwrap();
+        let arrived = upstream.arrived();
+        assert!(
+            arrived
+                .iter()
+                .any(|one| one.headers.get("x-key").is_some_and(|key| key == KEY)),
+            "{waits}: {arrived:?}"
+        );
+        for one in ["early", "late"] {
+            assert_eq!(told[one]["status"], 200, "{waits}: {told}");
+            assert!(
+                told[one].to_string().contains("[redacted]"),
+                "{waits}: {told}"
+            );
+        }
+        assert!(!holds(&told.to_string(), KEY), "{waits}: {told}");
+        assert!(!holds(&said(&log), KEY));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub async fn fetch_token() {
     let upstream = Upstream::start().await;

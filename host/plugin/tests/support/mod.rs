@@ -344,6 +344,32 @@ async fn answer(
             }
             StatusCode::OK.into_response()
         }
+        // Both say the secret of a request that arrives after their own: in all of the answer, or in the rest of it.
+        "/late-key" | "/late-key-after-head" => {
+            hanging.fetch_add(1, Ordering::SeqCst);
+            let until_told = Waiting(hanging);
+            let key = async move {
+                let _until_told = until_told;
+                loop {
+                    let arrived = seen.lock().unwrap().clone();
+                    if let Some(key) = arrived.iter().find_map(|one| one.headers.get("x-key")) {
+                        return key.clone();
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            if path.ends_with("head") {
+                let first =
+                    futures_util::stream::iter([Ok::<_, std::io::Error>(b"first".to_vec())]);
+                let rest = futures_util::stream::once(async move {
+                    Ok(echoed(&key.await).concat().into_bytes())
+                });
+                return Body::from_stream(futures_util::StreamExt::chain(first, rest))
+                    .into_response();
+            }
+            let key = key.await;
+            ([("x-echo", key.clone())], echoed(&key).concat()).into_response()
+        }
         "/in-headers" => {
             let echo = headers.get("authorization").cloned().unwrap_or_default();
             (

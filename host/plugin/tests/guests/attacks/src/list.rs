@@ -9,6 +9,7 @@ programs! {
     every_export,
     fetch_abandoned,
     fetch_addresses,
+    fetch_beside,
     fetch_bodies,
     fetch_echo,
     fetch_endless,
