@@ -399,6 +399,58 @@ fn of_two_apps_with_one_id_or_one_name_the_second_is_told() {
     assert_eq!(said(2, same_name), ["V73"]);
 }
 
+/// The folder's own tool, which is the folder's author's, keeps what it was told.
+#[cfg(unix)]
+#[test]
+fn what_a_folders_build_runs_is_told_nothing_of_this_programs_environment() {
+    let python = "#!/bin/sh\n\
+        env >> \"$SEEN\"\n\
+        case \"$1\" in\n\
+        --version) echo \"componentize-py 9.9.9\" ;;\n\
+        *) mkdir -p target; printf x > target/component.wasm; echo built >> \"$SEEN\" ;;\n\
+        esac\n";
+    let manifest = std::fs::read_to_string(manifests().join("../providers/todoist/manifest.yaml"));
+    let app = app(&manifest.unwrap());
+    let component = app.path().join("component");
+    let tool = component.join(".venv/bin/componentize-py");
+    std::fs::create_dir_all(tool.parent().unwrap()).unwrap();
+    std::fs::write(component.join("app.py"), "").unwrap();
+    std::fs::write(
+        component.join("requirements.txt"),
+        "componentize-py==9.9.9\n",
+    )
+    .unwrap();
+    // By another process: a file that this one has open for writing could not be run yet.
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            "printf %s \"$1\" > \"$2\" && chmod +x \"$2\"",
+            "sh",
+            python,
+        ])
+        .arg(&tool)
+        .status();
+    assert!(written.unwrap().success());
+    let seen = app.path().join("seen");
+    let output = Command::new(env!("CARGO_BIN_EXE_keyport"))
+        .args(["build", text(app.path())])
+        .env("SEEN", &seen)
+        .env("KEYPORT_ROOT_KEY", "of-the-environment-0123")
+        .env("KEYPORT_NET_TODOIST_TOKEN", "of-the-environment-4567")
+        .env_remove("VIRTUAL_ENV")
+        .output()
+        .unwrap();
+    let seen = std::fs::read_to_string(&seen).unwrap_or_else(|_| panic!("{output:?}"));
+    assert!(
+        seen.contains("PATH=") && seen.ends_with("built\n"),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains("KEYPORT_") && !seen.contains("of-the-environment"),
+        "{seen}"
+    );
+}
+
 #[cfg(not(feature = "net"))]
 #[test]
 fn a_build_without_a_way_out_says_where_there_is_one() {

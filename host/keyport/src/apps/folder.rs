@@ -17,8 +17,6 @@ const COMPONENT_MAX_BYTES: u64 = 64 << 20;
 /// The longest manifest and logo that are looked at.
 const TEXT_MAX_BYTES: u64 = 4 << 20;
 
-/// The file of a built component, where a manifest names a folder of source.
-pub const COMPONENT: &str = "component.wasm";
 /// The logo's file.
 pub const LOGO: &str = "logo.svg";
 
@@ -61,16 +59,9 @@ pub fn manifest(source: &AppSource, folder: Option<&Path>) -> Result<Manifest, L
     })
 }
 
-/// The file of an app's own component: the one that is named, or [`COMPONENT`] where a folder of source is named. `None`
-/// where a component of the binary serves the app.
+/// The file of an app's own component. `None` where a component of the binary serves the app.
 pub fn component_file(folder: &Path, component: &Component) -> Option<PathBuf> {
-    match component {
-        Component::Path(path) if Path::new(path).extension().is_some_and(|e| e == "wasm") => {
-            Some(folder.join(path))
-        }
-        Component::Path(_) => Some(folder.join(COMPONENT)),
-        Component::Rest | Component::Provider(_) => None,
-    }
+    component.file().map(|name| folder.join(name))
 }
 
 /// The bytes of the component that serves an app.

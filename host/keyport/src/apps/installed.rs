@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keyport_connect::{AppSource, LeftOut};
-use keyport_manifest::{AppId, Component, Manifest};
+use keyport_manifest::{AppId, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::folder;
@@ -154,11 +154,7 @@ impl Installed {
         if let Some(logo) = &source.logo_svg {
             write(folder::LOGO, logo)?;
         }
-        let own = match &manifest.component {
-            Component::Path(path) if path.ends_with(".wasm") => Some(path.as_str()),
-            Component::Path(_) => Some(folder::COMPONENT),
-            Component::Rest | Component::Provider(_) => None,
-        };
+        let own = manifest.component.file();
         if let Some(name) = own {
             write(name, &source.component)?;
         }

@@ -9,8 +9,8 @@ mod shape;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use keyport_manifest::Manifest;
 use keyport_manifest::yaml::Remark;
-use keyport_manifest::{Component, Manifest};
 use wasmparser::{KnownCustom, Parser, Payload};
 use wit_parser::decoding::{DecodedWasm, decode};
 
@@ -48,18 +48,8 @@ pub const RULES: &[&str] = &["V75", "V76", "V77", "V79", "V80"];
 
 /// The component of a manifest: the file that it names, or `component.wasm` beside it. `None` if it has none of its own.
 pub fn file_of(source: &Source, manifest: &Manifest) -> Option<PathBuf> {
-    let folder = source.folder()?;
-    match &manifest.component {
-        Component::Path(path) if has_ending(path) => Some(folder.join(path)),
-        Component::Path(_) => Some(folder.join("component.wasm")),
-        // What lies there is not what would run.
-        Component::Rest | Component::Provider(_) => None,
-    }
-    .filter(|file| file.is_file())
-}
-
-fn has_ending(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|end| end == "wasm")
+    let file = source.folder()?.join(manifest.component.file()?);
+    file.is_file().then_some(file)
 }
 
 /// Everything that a component's file gives away.

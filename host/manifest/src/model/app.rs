@@ -242,6 +242,34 @@ pub enum Component {
     Path(String),
 }
 
+impl Component {
+    /// The file of a built component, where a manifest names the folder of its source.
+    pub const BUILT: &str = "component.wasm";
+    /// The folder of a component's source, where a manifest names the file.
+    pub const SOURCE: &str = "component";
+
+    /// The file of an app's own component, in the app's folder: the one that is named, or [`Self::BUILT`] where a folder of source is
+    /// named. `None` where a component of the program serves the app.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) if path.ends_with(".wasm") => Some(path),
+            Self::Path(_) => Some(Self::BUILT),
+            Self::Rest | Self::Provider(_) => None,
+        }
+    }
+
+    /// The folder of its source, in the app's folder: the one that is named, or [`Self::SOURCE`] where a file is named.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) if path.ends_with(".wasm") => Some(Self::SOURCE),
+            Self::Path(path) => Some(path),
+            Self::Rest | Self::Provider(_) => None,
+        }
+    }
+}
+
 impl TryFrom<String> for Component {
     type Error = String;
 
@@ -316,4 +344,33 @@ pub struct Requires {
 pub enum Grant {
     /// The component sees credentials in the clear.
     RawCredentials,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_the_file_that_is_named_or_what_the_folder_that_is_named_becomes() {
+        for (text, file, source) in [
+            ("rest", None, None),
+            ("todoist", None, None),
+            ("component.wasm", Some("component.wasm"), Some("component")),
+            ("./out/app.wasm", Some("./out/app.wasm"), Some("component")),
+            ("./code", Some("component.wasm"), Some("./code")),
+            ("./old.wasm/", Some("component.wasm"), Some("./old.wasm/")),
+            (
+                "code/app.wasm.d",
+                Some("component.wasm"),
+                Some("code/app.wasm.d"),
+            ),
+        ] {
+            let component = Component::try_from(text.to_owned()).unwrap();
+            assert_eq!(
+                (component.file(), component.source()),
+                (file, source),
+                "{text}"
+            );
+        }
+    }
 }

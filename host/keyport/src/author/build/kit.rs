@@ -3,7 +3,7 @@
 //! It is generated at every build and belongs into no repository. So an author's component never meets a contract other than
 //! the one of the program that builds it, and a new version of Keyport brings its SDK along.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{types, world};
 use crate::author::Failure;
@@ -154,25 +154,106 @@ impl Kit {
         Ok(Self { files })
     }
 
-    /// Writes it into a component's folder. A file that is the same already is left alone, so that no build sees a change.
-    pub fn write(&self, component: &Path) -> Result<(), (PathBuf, std::io::Error)> {
+    /// Writes it into the folder of a component, of the app in `folder`. A file that is the same already is left alone, so that no
+    /// build sees a change.
+    ///
+    /// # Errors
+    /// A link that leads out of the app's folder, or a file that cannot be written.
+    pub fn write(&self, folder: &Path, component: &Path) -> Result<(), Failure> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Failure::File { path, source }
+        };
         for (name, text) in &self.files {
             let path = component.join(FOLDER).join(name);
+            inside(folder, &path)?;
             if std::fs::read_to_string(&path).is_ok_and(|there| there == *text) {
                 continue;
             }
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent).map_err(|error| (parent.to_owned(), error))?;
+                std::fs::create_dir_all(parent).map_err(failed(parent))?;
             }
-            std::fs::write(&path, text).map_err(|error| (path.clone(), error))?;
+            std::fs::write(&path, text).map_err(failed(&path))?;
         }
         Ok(())
     }
 }
 
+/// Refuses a place in an app's folder that a link leads out of it: nobody who builds an app of somebody else's means a file of
+/// their own by it.
+///
+/// # Errors
+/// Such a link, or one that leads nowhere.
+pub fn inside(folder: &Path, path: &Path) -> Result<(), Failure> {
+    let Ok(below) = path.strip_prefix(folder) else {
+        return Ok(());
+    };
+    let mut at = folder.to_owned();
+    for part in below.components() {
+        at.push(part);
+        if std::fs::symlink_metadata(&at).is_ok_and(|about| about.is_symlink()) {
+            let ends = std::fs::canonicalize(folder).and_then(|folder| {
+                let at = std::fs::canonicalize(&at)?;
+                Ok(at.starts_with(folder))
+            });
+            if !ends.unwrap_or(false) {
+                return Err(Failure::Said(format!(
+                    "{} is a link that leads out of {} or nowhere, and nothing is written there; remove it",
+                    at.display(),
+                    folder.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_kit_follows_no_link_out_of_the_apps_folder() {
+        use std::os::unix::fs::symlink;
+        let kit = Kit::new(Lang::Python, "package keyport:app;\nworld app {}\n").unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let elsewhere = temp.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let own = elsewhere.join("own");
+        std::fs::write(&own, "mine").unwrap();
+        // The whole component, its kit, a folder in that, one file, and a file that is not there yet.
+        for (number, (link, to)) in [
+            ("component", elsewhere.clone()),
+            ("component/keyport", elsewhere.clone()),
+            ("component/keyport/wit", elsewhere.clone()),
+            ("component/keyport/testing.py", own.clone()),
+            ("component/keyport/testing.py", elsewhere.join("new")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let app = temp.path().join(format!("app-{number}"));
+            let link = app.join(link);
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(to, &link).unwrap();
+            let told = kit.write(&app, &app.join("component")).unwrap_err();
+            let told = told.to_string();
+            assert!(
+                told.contains(&link.display().to_string()) && told.ends_with("remove it"),
+                "{told}"
+            );
+        }
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(&own).unwrap(), "mine");
+        // One that stays inside is the author's own business.
+        let app = temp.path().join("inside");
+        std::fs::create_dir_all(app.join("component")).unwrap();
+        std::fs::create_dir_all(app.join("kit")).unwrap();
+        symlink("../kit", app.join("component/keyport")).unwrap();
+        kit.write(&app, &app.join("component")).unwrap();
+        assert!(app.join("kit/testing.py").is_file());
+    }
 
     fn version_of<'t>(manifest: &'t str, name: &str) -> &'t str {
         let line = manifest

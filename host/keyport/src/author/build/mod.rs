@@ -36,11 +36,7 @@ use crate::asks;
 
 use kit::Kit;
 pub use kit::Lang;
-
-/// The folder of a component's source, in an app's folder.
-pub const SOURCE: &str = "component";
-/// What it becomes.
-pub const BUILT: &str = "component.wasm";
+use watch::Watch;
 
 /// Flags of `build`.
 #[derive(Args, Debug)]
@@ -72,14 +68,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let manifest = manifest(&source)?;
     if arguments.kit {
         let (folder, lang) = of(&arguments.folder, &manifest)?;
-        let kit = put_kit(&folder, &manifest, lang)?;
-        println!(
-            "wrote {} files to {}",
-            kit,
-            folder.join(kit::FOLDER).display()
-        );
+        let kit = put_kit(&arguments.folder, &folder, &manifest, lang)?;
+        let at = folder.join(kit::FOLDER);
+        println!("wrote {kit} files to {}", at.display());
         return Ok(ExitCode::SUCCESS);
     }
+    // What changes while the first build runs is a change.
+    let watch = arguments
+        .watch
+        .then(|| Watch::new(&arguments.folder, &manifest));
     let built = build(&arguments.folder, &manifest)?;
     let shape = Shape::of_bytes(&built.bytes).unwrap_or_default();
     println!(
@@ -120,8 +117,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
             count(others, "remark")
         );
     }
-    if arguments.watch {
-        watch::run(&arguments.folder, |line| println!("{line}"));
+    if let Some(watch) = watch {
+        watch.run(|line| println!("{line}"));
     }
     Ok(if failed {
         ExitCode::FAILURE
@@ -179,15 +176,16 @@ fn manifest(source: &Source) -> Result<Manifest, Failure> {
 /// Nothing to build, a tool that is not there, or what the tool said.
 pub fn build(folder: &Path, manifest: &Manifest) -> Result<Built, Failure> {
     let (component, lang) = of(folder, manifest)?;
-    put_kit(&component, manifest, lang)?;
+    put_kit(folder, &component, manifest, lang)?;
     let made = match lang {
         Lang::Rust => tools::rust(&component)?,
         Lang::Js | Lang::Ts => tools::js(&component)?,
         Lang::Python => tools::python(&component)?,
     };
-    let file = component_file(folder, manifest);
+    let file = folder.join(manifest.component.file().unwrap_or(Component::BUILT));
     // Whoever reads it meanwhile (`dev`) sees the old one or the new one.
     let half = file.with_extension("wasm.new");
+    kit::inside(folder, &half)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| Failure::File { path, source }
@@ -207,22 +205,10 @@ pub fn has_source(folder: &Path, manifest: &Manifest) -> bool {
     of(folder, manifest).is_ok()
 }
 
-fn component_file(folder: &Path, manifest: &Manifest) -> PathBuf {
-    match &manifest.component {
-        Component::Path(path) if has_ending(path) => folder.join(path),
-        _ => folder.join(BUILT),
-    }
-}
-
-fn has_ending(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|end| end == "wasm")
-}
-
 /// The folder of the source, and its language.
 fn of(folder: &Path, manifest: &Manifest) -> Result<(PathBuf, Lang), Failure> {
     let source = match &manifest.component {
-        Component::Path(path) if has_ending(path) => folder.join(SOURCE),
-        Component::Path(path) => folder.join(path),
+        Component::Path(_) => folder.join(manifest.component.source().unwrap_or(Component::SOURCE)),
         Component::Rest => {
             return Err(Failure::Said(format!(
                 "{} has `component: rest`: it has no code of its own, and nothing is to be built",
@@ -254,19 +240,24 @@ pub fn kit_for(folder: &Path) -> Result<(), Failure> {
     let source = Source::one(folder)?;
     let manifest = manifest(&source)?;
     let (component, lang) = of(folder, &manifest)?;
-    put_kit(&component, &manifest, lang)?;
+    put_kit(folder, &component, &manifest, lang)?;
     Ok(())
 }
 
-fn put_kit(component: &Path, manifest: &Manifest, lang: Lang) -> Result<usize, Failure> {
+/// Puts the kit into the component of the app in `folder`.
+fn put_kit(
+    folder: &Path,
+    component: &Path,
+    manifest: &Manifest,
+    lang: Lang,
+) -> Result<usize, Failure> {
     let own = component.join(world::FILE);
     let world = match std::fs::read_to_string(&own) {
         Ok(text) => text,
         Err(_) => world::of(manifest),
     };
     let kit = Kit::new(lang, &world)?;
-    kit.write(component)
-        .map_err(|(path, source)| Failure::File { path, source })?;
+    kit.write(folder, component)?;
     Ok(kit.files.len())
 }
 

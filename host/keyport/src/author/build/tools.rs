@@ -29,6 +29,10 @@ const OUTER_CARGO: &[&str] = &[
     "__CARGO",
 ];
 
+/// What variables of this program begin with: root keys, passwords and an author's own credentials are among them, and what a
+/// folder's build runs is whoever's the folder is.
+const OURS: &str = "KEYPORT_";
+
 /// Builds a crate of type `cdylib`.
 pub fn rust(component: &Path) -> Result<PathBuf, Failure> {
     let mut cargo = Command::new("cargo");
@@ -198,7 +202,7 @@ fn componentize_py(component: &Path) -> Result<PathBuf, Failure> {
     let active =
         std::env::var_os("VIRTUAL_ENV").map(|venv| PathBuf::from(venv).join("bin").join(name));
     let is_wanted = |tool: &PathBuf| {
-        let said = Command::new(tool).arg("--version").output();
+        let said = private(Command::new(tool).arg("--version")).output();
         said.is_ok_and(|it| {
             String::from_utf8_lossy(&it.stdout)
                 .split_whitespace()
@@ -259,9 +263,20 @@ fn out(component: &Path) -> Result<PathBuf, Failure> {
     Ok(out)
 }
 
+/// The same without the variables of this program.
+fn private(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        // Some systems do not tell cases apart.
+        if name.to_string_lossy().to_uppercase().starts_with(OURS) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// Runs a tool to its end; what it printed.
 fn run(folder: &Path, command: &mut Command, name: &str, get: &str) -> Result<String, Failure> {
-    let output = command
+    let output = private(command)
         .current_dir(folder)
         .output()
         .map_err(|error| match error.kind() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use keyport_manifest::Component;
 
 use super::{Answers, AuthKind, Scaffold, openapi, questions, scaffold};
 use crate::author::build::{self, Lang};
@@ -208,7 +209,7 @@ fn all(made: &Scaffold) -> Vec<(String, &str)> {
     let code = made
         .code
         .iter()
-        .map(|(path, text)| (format!("{}/{path}", build::SOURCE), text.as_str()));
+        .map(|(path, text)| (format!("{}/{path}", Component::SOURCE), text.as_str()));
     files.chain(code).collect()
 }
 

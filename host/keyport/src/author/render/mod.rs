@@ -24,6 +24,7 @@ use super::output::{Colour, print};
 use super::source::Source;
 use super::{Failure, Outcome};
 use values::Values;
+pub use values::{Given, given};
 
 /// Flags of `render`.
 #[derive(Args, Debug)]
