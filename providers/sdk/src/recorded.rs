@@ -84,7 +84,7 @@ fn one<P: Provider>(exchange: &Value) -> Option<Vec<String>> {
         Ok(got) => wrong.extend(
             expect
                 .iter()
-                .filter(|(key, wanted)| got.get(key.as_str()) != Some(*wanted))
+                .filter(|(key, wanted)| !got.get(key.as_str()).is_some_and(|got| same(got, wanted)))
                 .map(|(key, wanted)| {
                     format!(
                         "{key} is {}, not {wanted}",
@@ -119,7 +119,7 @@ fn host(exchange: &Value) -> FakeHost {
             .pointer(&format!("/given/{group}"))
             .and_then(Value::as_object);
         for (name, value) in values.into_iter().flatten() {
-            host = host.with_value(name, value.as_str().unwrap_or_default());
+            host = host.with_value(name, &text(value));
         }
     }
     for (_, response) in steps(exchange) {
@@ -137,13 +137,15 @@ fn steps(exchange: &Value) -> Vec<(Option<&Value>, &Value)> {
         .collect()
 }
 
+/// A text as it is, anything else as JSON writes it.
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn answer(response: &Value) -> Response {
     let headers = response.get("headers").and_then(Value::as_object);
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
     Response {
         status: response
             .get("status")
@@ -188,13 +190,31 @@ fn sent(exchange: &Value, host: &FakeHost) -> Vec<String> {
         let same = match wanted.get("body") {
             None => true,
             Some(Value::String(text)) => text.as_bytes() == body,
-            Some(tree) => serde_json::from_slice::<Value>(body).is_ok_and(|got| got == *tree),
+            Some(tree) => serde_json::from_slice::<Value>(body).is_ok_and(|got| same(&got, tree)),
         };
         if !same {
             wrong.push(format!("the body was {}", String::from_utf8_lossy(body)));
         }
     }
     wrong
+}
+
+/// The same JSON. A number is one however it is written: languages differ in whether 1.0 is 1.
+fn same(got: &Value, wanted: &Value) -> bool {
+    match (got, wanted) {
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || ((a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64())
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        _ => got == wanted,
+    }
 }
 
 fn means(failure: &Failure) -> &'static str {
@@ -221,6 +241,42 @@ mod tests {
             let me: Value = host.send(&Request::get("/me"))?.success()?.json()?;
             Ok(Account::new(me["id"].to_string(), "Ann"))
         }
+    }
+
+    /// Says what it was given.
+    struct Echo;
+
+    impl Provider for Echo {
+        fn check(host: &dyn Host) -> Result<Account, Failure> {
+            let port = host.value("port").unwrap_or_default();
+            Ok(Account::new(port, host.value("safe").unwrap_or_default()))
+        }
+
+        fn run(_: &dyn Host, _: &str, input: Value) -> Result<Value, Failure> {
+            Ok(input)
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written_and_a_text_is_no_number() {
+        let play = |result: &str| {
+            let yaml = format!(
+                "[{{ name: n, for: {{ action: a }}, given: {{ input: {{ n: [1, 2.0] }} }}, expect: {{ result: {{ n: {result} }} }} }}]"
+            );
+            Recorded::read(&yaml).unwrap().play::<Echo>()
+        };
+        // No request was made, and no answer is there.
+        assert_eq!(play("[1.0, 2]"), Ok(1));
+        for wrong in ["['1', 2]", "[1, 2.5]", "[1]"] {
+            let told = play(wrong).unwrap_err();
+            assert!(told.contains("result is"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_is_what_is_written_whatever_yaml_makes_of_it() {
+        let yaml = "[{ name: n, for: test, given: { fields: { port: 8080, safe: true } }, expect: { account: { id: '8080', label: 'true' } } }]";
+        assert_eq!(Recorded::read(yaml).unwrap().play::<Echo>(), Ok(1));
     }
 
     const FIXTURES: &str = "
