@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::Response;
 use keyport_manifest::{Manifest, PlainResponse, Scope};
 use serde_json::{Map, Value, json};
@@ -23,7 +25,7 @@ use crate::command::Failure;
 /// The largest request that is looked at.
 const MAX_REQUEST: usize = 16 << 20;
 /// What answers where nothing fits: no vendor uses it, so no fixture means it.
-const NOTHING: u16 = 501;
+const NOTHING: StatusCode = StatusCode::NOT_IMPLEMENTED;
 
 /// What arrived, with everything that the host attached.
 pub struct Received {
@@ -156,25 +158,43 @@ async fn answer(State(stand): State<Arc<Stand>>, request: Request) -> Response {
         headers,
         body,
     });
-    let answer = answer.unwrap_or_else(|why| {
-        lock(&stand.remarks).push(why);
-        PlainResponse {
-            status: NOTHING,
-            ..PlainResponse::default()
-        }
-    });
-    let mut response = Response::builder().status(answer.status);
-    let typed = answer
-        .headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    if !typed && !answer.body.is_empty() {
-        response = response.header("content-type", "application/json");
-    }
+    answer
+        .and_then(|answer| sendable(&answer))
+        .unwrap_or_else(|why| {
+            lock(&stand.remarks).push(why);
+            let mut nothing = Response::default();
+            *nothing.status_mut() = NOTHING;
+            nothing
+        })
+}
+
+/// The answer as HTTP has it, or why it has none.
+fn sendable(answer: &PlainResponse) -> Result<Response, String> {
+    let status = StatusCode::from_u16(answer.status)
+        .ok()
+        // What is before the answer is the server's own business.
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| {
+            format!(
+                "the fixture answers with the status {}, which is none; write one from 200 to 999",
+                answer.status
+            )
+        })?;
+    let mut response = Response::new(Body::from(answer.body.clone()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     for (name, value) in &answer.headers {
-        response = response.header(name.as_str(), value.as_str());
+        let header = HeaderName::try_from(name).ok();
+        let header = header.zip(HeaderValue::try_from(value).ok());
+        let (name, value) = header.ok_or_else(|| {
+            format!("the fixture answers with the header `{name}: {value}`, which cannot be sent")
+        })?;
+        headers.append(name, value);
     }
-    response.body(Body::from(answer.body)).unwrap_or_default()
+    if !headers.contains_key(CONTENT_TYPE) && !answer.body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Ok(response)
 }
 
 /// The base URLs of the plays' connections, and all origins that these may reach, as far as they are written out.
@@ -213,4 +233,45 @@ fn object<'v>(values: impl IntoIterator<Item = (&'v String, &'v String)>) -> Val
         all.map(|(id, value)| (id.clone(), json!(value)))
             .collect::<Map<_, _>>(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fixture_of_no_status_or_no_header_is_told_and_answered_501() {
+        let with = |status: u16, headers: &[(&str, &str)]| PlainResponse {
+            status,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..PlainResponse::default()
+        };
+        for (answer, expected) in [
+            (with(1000, &[]), "the status 1000"),
+            (with(0, &[]), "the status 0"),
+            (with(101, &[]), "the status 101"),
+            (with(200, &[("a b", "c")]), "`a b: c`"),
+            (with(200, &[("a", "b\nc")]), "cannot be sent"),
+        ] {
+            let stand = Arc::new(Stand {
+                answers: Answers::Scripted,
+                script: Mutex::new([answer].into()),
+                received: Mutex::default(),
+                remarks: Mutex::default(),
+            });
+            let given = super::answer(State(Arc::clone(&stand)), Request::default()).await;
+            assert_eq!(given.status(), NOTHING, "{expected}");
+            let remarks = lock(&stand.remarks);
+            assert!(
+                remarks.len() == 1 && remarks[0].contains(expected),
+                "{remarks:?}"
+            );
+        }
+        let same = sendable(&with(999, &[("set-cookie", "a"), ("set-cookie", "b")])).unwrap();
+        assert_eq!(same.status().as_u16(), 999);
+        assert_eq!(same.headers().get_all("set-cookie").iter().count(), 2);
+    }
 }

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `compiled` | compiled components between two runs |
 //! | `play` | one call: what is given, what is expected, what came of it |
+//! | `same` | when what was sent or came out is what the fixture has |
 //! | `script` | plays from fixtures, from the manifest's schemas, and for a live account |
 //! | `stage` | an engine over nothing but this app, and the way out that it has |
 //! | `mock` | the stand-in of the vendor: scripted answers, or those of a document |
@@ -29,6 +30,7 @@ mod openapi;
 mod play;
 mod record;
 mod relay;
+mod same;
 mod script;
 mod stage;
 
@@ -38,7 +40,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use keyport_manifest::Manifest;
-use keyport_plugin::{PluginConfig, PluginHost};
+use keyport_plugin::{LoadedApp, PluginConfig, PluginHost};
 
 use super::{Failure, Outcome};
 use crate::apps::folder;
@@ -116,9 +118,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
     })
     .map_err(WiringError::from)?;
     let mut wrong = 0;
-    if !starts(&plugins, manifest.id.as_str(), &source.component).await {
+    // It is kept to the end: whoever loads the component again has what was compiled of it.
+    let Some(_kept) = starts(&plugins, manifest.id.as_str(), &source.component).await else {
         return Ok(ExitCode::FAILURE);
-    }
+    };
     plugins.tidy_cache(SystemTime::now()).await;
     let kept = match arguments.record {
         true => Some(record::Recording::free(&arguments.folder)?),
@@ -150,11 +153,11 @@ pub async fn run(arguments: Arguments) -> Outcome {
         let problems = played.problems(play, &manifest);
         tell(play, &played, &problems, arguments.verbose);
         wrong += usize::from(!problems.is_empty());
-        recording.add(play, &played, &manifest);
+        recording.add(play, &played, &problems, &manifest);
     }
     if let Some(file) = kept {
         match recording.len() {
-            0 => println!("\nnothing was recorded: no call succeeded"),
+            0 => println!("\nnothing was recorded: no call went as it should"),
             count => {
                 recording.write(&file)?;
                 println!(
@@ -202,19 +205,15 @@ async fn plays(
     })
 }
 
-/// V78: whether the component starts, and how quickly.
-async fn starts(plugins: &PluginHost, app: &str, component: &[u8]) -> bool {
-    if let Err(error) = plugins.load(app, component).await {
-        println!("error[V78]: the component does not start: {error}");
-        return false;
-    }
-    let mut best = Duration::MAX;
-    for _ in 0..STARTS {
-        let began = Instant::now();
-        if plugins.load(app, component).await.is_ok() {
-            best = best.min(began.elapsed());
+/// V78: the component, if it starts and quickly enough.
+async fn starts(plugins: &PluginHost, app: &str, component: &[u8]) -> Option<LoadedApp> {
+    let (loaded, best) = match quickest(async || plugins.load(app, component).await).await {
+        Ok(found) => found,
+        Err(error) => {
+            println!("error[V78]: the component does not start: {error}");
+            return None;
         }
-    }
+    };
     let size = component.len().div_ceil(1024);
     println!(
         "component: {size} KB, starts in {:.1} ms\n",
@@ -225,8 +224,23 @@ async fn starts(plugins: &PluginHost, app: &str, component: &[u8]) -> bool {
             "error[V78]: it takes longer than {} s to start; every call would wait for it",
             START.as_secs()
         );
+        return None;
     }
-    best <= START
+    Some(loaded)
+}
+
+/// Starts once, which compiles, and then measures. The first is held meanwhile: compiled code lives as long as somebody has it, and
+/// compiling it anew is no part of a start.
+async fn quickest<L, E>(start: impl AsyncFn() -> Result<L, E>) -> Result<(L, Duration), E> {
+    let first = start().await?;
+    let mut best = Duration::MAX;
+    for _ in 0..STARTS {
+        let began = Instant::now();
+        if start().await.is_ok() {
+            best = best.min(began.elapsed());
+        }
+    }
+    Ok((first, best))
 }
 
 fn tell(play: &Play, played: &Played, problems: &[String], verbose: bool) {
@@ -241,5 +255,31 @@ fn tell(play: &Play, played: &Played, problems: &[String], verbose: bool) {
     }
     for problem in problems {
         println!("      {problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::rc::{Rc, Weak};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_compiled_once_is_not_compiled_again_to_measure_a_start() {
+        // As the engine does: shared as long as somebody has it.
+        let (shared, compiled) = (RefCell::new(Weak::new()), Cell::new(0));
+        let start = async || {
+            let known: Option<Rc<()>> = shared.borrow().upgrade();
+            Ok::<_, ()>(known.unwrap_or_else(|| {
+                compiled.set(compiled.get() + 1);
+                let new = Rc::new(());
+                *shared.borrow_mut() = Rc::downgrade(&new);
+                new
+            }))
+        };
+        let (_kept, best) = quickest(start).await.unwrap();
+        assert_eq!(compiled.get(), 1);
+        assert!(best < Duration::MAX);
     }
 }

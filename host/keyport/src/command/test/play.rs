@@ -1,13 +1,16 @@
 //! One call of the component: what is given, what is expected, and what came of it.
 
+use std::borrow::Cow;
+
 use keyport_connect::Trial;
 use keyport_egress::{Scrubber, Secret, Seen};
-use keyport_manifest::yaml::fixtures::exchange::Sent;
+use keyport_manifest::yaml::fixtures::exchange::{Sent, same_json};
 use keyport_manifest::{Manifest, NextPage, Place, PlainResponse, SecretSlot};
 use keyport_plugin::CallError;
 use serde_json::{Map, Value};
 
 use super::mock::Received;
+use super::same::{same_body, same_url};
 
 /// The longest body that is shown.
 const SHOWN: usize = 2000;
@@ -140,7 +143,7 @@ impl Played {
                         (What::Check, "account") | (What::Action(_), "result") => Some(got),
                         _ => got.get(key),
                     };
-                    if got != Some(wanted) {
+                    if !got.is_some_and(|got| same_json(got, wanted)) {
                         let got = got.unwrap_or(&Value::Null);
                         found.push(format!("{key} is {got}, not {wanted}"));
                     }
@@ -196,13 +199,16 @@ impl Played {
         told(has(&outcome), "what it answered");
         told(self.lines.iter().any(|line| has(line)), "what it logged");
         for seen in &self.seen {
-            let own = format!("{} {:?} {}", seen.url, seen.headers, text(&seen.body));
+            let mut headers = seen.headers.iter();
+            let own = has(&seen.url)
+                || headers.any(|(name, value)| has(name.as_str()) || has(&whole(value.as_bytes())))
+                || has(&whole(&seen.body));
             told(
-                has(&own),
+                own,
                 &format!(
                     "its own request {} {}",
                     seen.method,
-                    scrubber.text(&seen.url)
+                    text(scrubber.text(&seen.url).as_bytes())
                 ),
             );
         }
@@ -225,7 +231,7 @@ impl Played {
                     &format!("the query parameter {name}, which the manifest does not fill in"),
                 );
             }
-            told(has(&text(&one.body)) && !in_body, "the body of a request");
+            told(has(&whole(&one.body)) && !in_body, "the body of a request");
         }
     }
 
@@ -319,44 +325,13 @@ pub fn paging<'m>(manifest: &'m Manifest, what: &What) -> Vec<&'m str> {
     size.into_iter().chain(page).collect()
 }
 
-/// An address without these parameters.
-pub fn without(url: &str, names: &[&str]) -> String {
-    let Some((path, query)) = url.split_once('?') else {
-        return url.to_owned();
-    };
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !names.contains(&pair.split('=').next().unwrap_or_default()))
-        .collect();
-    match kept.is_empty() {
-        true => path.to_owned(),
-        false => format!("{path}?{}", kept.join("&")),
-    }
+fn whole(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
-/// The same address, whatever the order of its parameters and how they are escaped, and with or without those of `paging`.
-fn same_url(got: &str, wanted: &str, paging: &[&str]) -> bool {
-    got == wanted || parts(got) == parts(wanted) || parts(&without(got, paging)) == parts(wanted)
-}
-
-fn parts(url: &str) -> (String, Vec<(String, String)>) {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect();
-    pairs.sort();
-    (path.to_owned(), pairs)
-}
-
-fn same_body(got: &[u8], wanted: &Value) -> bool {
-    match wanted {
-        Value::String(text) => text.as_bytes() == got,
-        tree => serde_json::from_slice::<Value>(got).is_ok_and(|got| got == *tree),
-    }
-}
-
+/// What is shown of it.
 fn text(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+    let text = whole(bytes);
     let mut short: String = text.chars().take(SHOWN).collect();
     if short.len() < text.len() {
         short.push('…');
@@ -366,27 +341,98 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use keyport_egress::SeenError;
+    use serde_json::json;
+
     use super::*;
 
-    #[test]
-    fn an_address_is_the_same_in_another_order_and_with_what_paging_adds() {
-        let paging = ["per_page"];
-        for (got, wanted) in [
-            ("/a?x=1&y=2", "/a?y=2&x=1"),
-            ("/a?x=a%20b", "/a?x=a+b"),
-            ("/a?per_page=100", "/a"),
-            ("/a?x=1&per_page=100", "/a?x=1&per_page=100"),
-        ] {
-            assert!(same_url(got, wanted, &paging), "{got} and {wanted}");
+    fn manifest() -> Manifest {
+        serde_json::from_value(json!({
+            "manifest": 1, "id": "a", "name": "A", "version": "1.0.0", "summary": "S.", "component": "component.wasm",
+            "api": {"base_url": "https://api.acme.test"}, "auth": {"key": {"type": "bearer", "label": "Key"}},
+            "test": {"code": true}
+        }))
+        .unwrap()
+    }
+
+    /// A play of the test with one secret.
+    fn play(secret: &str) -> Play {
+        Play {
+            name: "test".to_owned(),
+            what: What::Check,
+            trial: Trial {
+                method: "key".to_owned(),
+                ..Trial::default()
+            },
+            secrets: vec![Secret::new(secret)],
+            input: Value::Null,
+            cursor: None,
+            read_only: true,
+            script: Vec::new(),
+            expect: None,
         }
-        for (got, wanted) in [
-            ("/a?x=1", "/a?x=2"),
-            ("/a", "/a?per_page=100"),
-            ("/a?per_page=5", "/a?per_page=100"),
-            ("/a?page=2", "/a"),
-            ("/b", "/a"),
+    }
+
+    fn played() -> Played {
+        Played {
+            outcome: Ok(json!({})),
+            seen: Vec::new(),
+            received: Vec::new(),
+            lines: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_wherever_in_a_request_it_is() {
+        let secret = "a-\"quoted\"-secret";
+        let (play, manifest) = (play(secret), manifest());
+        let far = format!("{}{secret}", "x".repeat(10 * SHOWN));
+        let seen = |url: &str, header: &str, body: &str| {
+            let value = HeaderValue::from_str(header).unwrap();
+            let one = Seen {
+                method: "POST".to_owned(),
+                url: url.to_owned(),
+                headers: HeaderMap::from_iter([(http::header::ACCEPT, value)]),
+                body: body.to_owned().into(),
+                answer: Err(SeenError {
+                    code: "timeout",
+                    say: String::new(),
+                    before_sending: true,
+                }),
+            };
+            Played {
+                seen: vec![one],
+                ..played()
+            }
+        };
+        let received = |body: &str| Played {
+            received: vec![Received {
+                target: "/".to_owned(),
+                headers: Vec::new(),
+                body: body.into(),
+            }],
+            ..played()
+        };
+        for found in [
+            seen(&far, "", ""),
+            seen("/", &far, ""),
+            seen("/", "", &far),
+            received(&far),
         ] {
-            assert!(!same_url(got, wanted, &paging), "{got} and {wanted}");
+            let problems = found.problems(&play, &manifest);
+            let [problem] = problems.as_slice() else {
+                panic!("{problems:?}");
+            };
+            assert!(
+                problem.starts_with("error[V81]: there is a secret in "),
+                "{problem}"
+            );
+            assert!(!problem.contains(secret), "{problem}");
+        }
+        for clean in [seen("/", "x", "y"), received("y")] {
+            assert_eq!(clean.problems(&play, &manifest), Vec::<String>::new());
         }
     }
 }

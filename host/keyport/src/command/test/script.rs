@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::play::{Expected, Play, What};
 use crate::apps::folder;
 use crate::author::net::given::variable;
-use crate::author::render::sample;
+use crate::author::render::{self, sample};
 use crate::command::Failure;
 
 /// What every marked secret begins with. Letters and digits alone, so that no way of writing changes it.
@@ -94,13 +94,12 @@ pub fn live(
     method: Option<&str>,
     set: &[String],
 ) -> Result<Vec<Play>, Failure> {
+    let of_flags = public(manifest, set, |name| {
+        format!("give it by {} in the environment", variable(manifest, name))
+    })?;
     let given = |field: &Field| {
-        let of_flag = set
-            .iter()
-            .find_map(|text| text.strip_prefix(field.id.as_str())?.strip_prefix('='));
-        of_flag
-            .map(str::to_owned)
-            .or_else(|| own(manifest, &field.id))
+        let of_flag = of_flags.get(&field.id).cloned();
+        of_flag.or_else(|| own(manifest, &field.id))
     };
     let has_all = |id: &str| {
         let fields = manifest
@@ -121,6 +120,7 @@ pub fn live(
             ))
         })?,
     };
+    of_method(manifest, &method, &of_flags)?;
     if !has_all(&method) {
         return Err(Failure::Said(format!(
             "`{method}` needs {}",
@@ -173,27 +173,63 @@ pub fn connected(
     set: &[String],
 ) -> Result<Vec<Play>, Failure> {
     let method = chosen(manifest, Some(method))?;
+    let of_flags = public(manifest, set, |_| {
+        "the host that has the connection has it already".to_owned()
+    })?;
+    of_method(manifest, &method, &of_flags)?;
     let mut given = Given::default();
-    for text in set {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| Failure::Said(format!("`--set {text}` is not FIELD=VALUE")))?;
-        if !manifest
-            .fields_for(&method)
-            .any(|field| field.id == name && !field.secret)
-        {
-            return Err(Failure::Said(format!(
-                "`--set {name}`: there is no such field that may be seen"
-            )));
-        }
+    for (name, value) in &of_flags {
         for group in [&mut given.fields, &mut given.credentials] {
-            group.insert(name.to_owned(), json!(value));
+            group.insert(name.clone(), json!(value));
         }
     }
     let (mut trial, secrets) = marked(manifest, &method, &given)?;
     trial.account = account.cloned();
     let known = exchanges(app)?;
     Ok(all(manifest, &known, &(trial, secrets), &method, false))
+}
+
+/// What `--set` gives: fields that may be seen, as they are kept. A secret among arguments would stand in the shell's history and in
+/// the list of processes; `instead` says where it comes from.
+fn public(
+    manifest: &Manifest,
+    set: &[String],
+    instead: impl Fn(&str) -> String,
+) -> Result<render::Given, Failure> {
+    let mut given = render::given(manifest, set)?;
+    if given.len() < set.len() {
+        return Err(Failure::Said(
+            "`--set` names a field twice; give it one value".to_owned(),
+        ));
+    }
+    for (name, value) in &mut given {
+        let all = manifest.auth.keys().flat_map(|id| manifest.fields_for(id));
+        for field in all.filter(|field| field.id == *name) {
+            if field.secret {
+                return Err(Failure::Said(format!(
+                    "`{name}` is a secret, and `--set` would show it to everybody on this machine; {}",
+                    instead(name)
+                )));
+            }
+            *value = field
+                .parse(value)
+                .map_err(|error| Failure::Said(format!("`--set {name}`: {error}")))?;
+        }
+    }
+    Ok(given)
+}
+
+/// Refuses what this way to sign in does not ask for: it would be given for nothing.
+fn of_method(manifest: &Manifest, method: &str, given: &render::Given) -> Result<(), Failure> {
+    let stray = given
+        .keys()
+        .find(|name| manifest.fields_for(method).all(|it| it.id != **name));
+    match stray {
+        Some(name) => Err(Failure::Said(format!(
+            "`--set {name}`: `{method}` does not ask for it; `--method` names another way to sign in"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn needed(manifest: &Manifest, method: &str) -> Vec<String> {
@@ -400,4 +436,63 @@ fn exchanges(app: &Path) -> Result<Vec<(String, Exchange)>, Failure> {
         all.extend(read.into_iter().map(|one| (name.clone(), one)));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let field = |id: &str, secret: bool| json!({ "id": id, "label": id, "secret": secret });
+        serde_json::from_value(json!({
+            "manifest": 1, "id": "a", "name": "A", "version": "1.0.0", "summary": "S.", "component": "component.wasm",
+            "fields": [field("region", false)],
+            "api": {"base_url": "https://api.acme.test"},
+            "auth": {
+                "key": {"type": "bearer", "label": "Key", "fields": [field("api_key", true)]},
+                "user": {"type": "basic", "label": "User", "fields": [field("login", false), field("pass", true)]},
+            },
+            "test": {"code": true}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_flag_sets_fields_of_the_way_to_sign_in_that_may_be_seen_and_nothing_else() {
+        let (manifest, folder) = (manifest(), Path::new("."));
+        let refused = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
+            let said = |result: Result<Vec<Play>, Failure>| match result {
+                Ok(_) => panic!("{set:?} was taken"),
+                Err(error) => error.to_string(),
+            };
+            [
+                said(live(&manifest, folder, Some("key"), &set)),
+                said(connected(&manifest, folder, "key", None, &set)),
+            ]
+        };
+        for (set, expected) in [
+            (&["region"][..], "write `--set field=value`"),
+            (
+                &["regoin=eu"],
+                "asks for no `regoin`; it asks for: region, api_key",
+            ),
+            (&["region=eu", "region=us"], "names a field twice"),
+            (&["login=ada"], "`key` does not ask for it"),
+        ] {
+            for told in refused(set) {
+                assert!(told.contains(expected), "{set:?}: {told}");
+            }
+        }
+        let [live, connected] = refused(&["api_key=hush-hush"]);
+        assert!(
+            live.contains("KEYPORT_NET_A_API_KEY in the environment"),
+            "{live}"
+        );
+        assert!(connected.contains("has it already"), "{connected}");
+        assert!(!live.contains("hush-hush") && !connected.contains("hush-hush"));
+        let set = ["region=eu".to_owned()];
+        let plays = super::connected(&manifest, folder, "key", None, &set).unwrap();
+        assert_eq!(plays[0].trial.fields["region"], "eu");
+    }
 }

@@ -3,13 +3,16 @@
 //! Three kinds are known: the account's own (they were taken out of answers before a witness saw them; here they are taken out of
 //! everything, in every form in which egress searches for them), values whose name says what they are, and texts of a form that
 //! vendors give their keys (the forms of V19). A value that is replaced is replaced everywhere and always by the same text: a page
-//! token that an answer gives and the next request sends is one token in the recording too, so that it plays.
+//! token that an answer gives and the next request sends is one token in the recording too, so that it plays. Names are those of
+//! JSON, of lines of JSON, of XML and HTML, and of parameters in addresses and forms.
 //!
 //! Left out: a secret of the vendor's that has neither a telling name nor a known form. Whoever records is told to look it through.
 
 use keyport_egress::{MARK, MIN_SCRUBBED, Scrubber, Secret};
 use keyport_manifest::yaml::secret_form;
 use serde_json::{Map, Value};
+
+use super::markup;
 
 /// What stands in the place of a secret; what was found in the recording itself is numbered.
 const REPLACED: &str = "replaced-by-keyport";
@@ -42,7 +45,7 @@ pub struct Hider {
     known: Scrubber,
     /// Secrets that are too short to be searched for in other text.
     short: Vec<Secret>,
-    /// Further ones, found by name or form, the longest first: one may be a part of another.
+    /// Further ones, found by name or form, the longest first: one may be a part of another. Known ones in them are replaced.
     found: Vec<(Secret, Scrubber)>,
 }
 
@@ -57,8 +60,10 @@ impl Hider {
         for one in recorded {
             look(one, false, &mut values);
         }
-        // What is known already has its own mark.
-        values.retain(|value| known.text(value) == *value && value.len() >= MIN_SCRUBBED);
+        for value in &mut values {
+            *value = without(&known, value);
+        }
+        values.retain(|value| value != REPLACED && value.len() >= MIN_SCRUBBED);
         values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         values.dedup();
         let found = values.into_iter().map(|value| {
@@ -101,14 +106,8 @@ impl Hider {
 
     fn within(&self, value: &Value, named: bool) -> Value {
         match value {
-            Value::String(text) => {
-                let clean = self.text(text);
-                Value::String(if named && clean == *text && !text.is_empty() {
-                    REPLACED.to_owned()
-                } else {
-                    clean
-                })
-            }
+            Value::String(text) if named => Value::String(self.whole(text)),
+            Value::String(text) => Value::String(self.text(text)),
             Value::Array(list) => {
                 Value::Array(list.iter().map(|one| self.within(one, named)).collect())
             }
@@ -127,15 +126,68 @@ impl Hider {
         if self.short.iter().any(|secret| secret.expose() == text) {
             return REPLACED.to_owned();
         }
-        let mut clean = self.known.text(text).replace(MARK, REPLACED);
+        let mut clean = without(&self.known, &self.structured(text));
         for (number, (_, scrubber)) in self.found.iter().enumerate() {
             let without = scrubber.text(&clean);
             if without != clean {
-                clean = without.replace(MARK, &format!("{REPLACED}-{}", number + 1));
+                clean = without.replace(MARK, &numbered(number));
             }
         }
         clean
     }
+
+    /// What stands for a value under a telling name: all of it goes, whatever else was replaced in it.
+    fn whole(&self, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let clean = without(&self.known, text);
+        let mut found = self.found.iter();
+        found
+            .position(|(secret, _)| secret.expose() == clean)
+            .map_or_else(|| REPLACED.to_owned(), numbered)
+    }
+
+    /// What names tell in JSON and markup that stand in a text; a search would leave short values.
+    fn structured(&self, text: &str) -> String {
+        let line = |line: &str| match json(line) {
+            Some(inner) => match self.within(&inner, false) {
+                clean if clean == inner => line.to_owned(),
+                clean => clean.to_string(),
+            },
+            None => line.to_owned(),
+        };
+        if json(text).is_some() {
+            return line(text);
+        }
+        if text.lines().any(|one| json(one).is_some()) {
+            return text.split('\n').map(line).collect::<Vec<_>>().join("\n");
+        }
+        let mut clean = text.to_owned();
+        // From the end, so that places stay where they are.
+        for range in markup::telling(text, inherits).into_iter().rev() {
+            if let Some(value) = text.get(range.clone()) {
+                clean.replace_range(range, &self.whole(&markup::decoded(value)));
+            }
+        }
+        clean
+    }
+}
+
+/// A text with the mark of a recording for every secret that is known.
+fn without(known: &Scrubber, text: &str) -> String {
+    known.text(text).replace(MARK, REPLACED)
+}
+
+fn numbered(found: usize) -> String {
+    format!("{REPLACED}-{}", found + 1)
+}
+
+/// The JSON that a text is, if it has names.
+fn json(text: &str) -> Option<Value> {
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    let read = || serde_json::from_str(text).ok();
+    is_json.then(read).flatten()
 }
 
 /// Collects what looks like a secret. `named`: a name above says that it is one.
@@ -174,10 +226,21 @@ fn look_in_text(text: &str, found: &mut Vec<String>) {
     if secret_form(text).is_some() && !text.split(BETWEEN).any(|word| secret_form(word).is_some()) {
         found.push(text.to_owned());
     }
-    // JSON in a text is JSON.
-    if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
-        look(&inner, false, found);
+    // JSON in a text is JSON, and so is each line of one.
+    match json(text) {
+        Some(inner) => look(&inner, false, found),
+        None => text
+            .lines()
+            .filter_map(json)
+            .for_each(|inner| look(&inner, false, found)),
     }
+    let values = markup::telling(text, inherits);
+    found.extend(
+        values
+            .into_iter()
+            .filter_map(|range| text.get(range))
+            .map(markup::decoded),
+    );
 }
 
 /// Everything under a telling name is meant by it, but for what says of itself that it is not.
@@ -318,8 +381,82 @@ mod tests {
     }
 
     #[test]
+    fn what_a_name_tells_goes_whole_although_a_known_secret_in_it_has_a_mark_already() {
+        let secret = Secret::new(KEY);
+        let recorded = json!([
+            { "cookie": format!("sid={MARK}; csrf=0123456789abcdef"), "authorization": format!("Digest {KEY} n=1") },
+            { "copy": format!("it was sid={MARK}; csrf=0123456789abcdef."), "short_token": format!("{MARK} 1") },
+        ]);
+        let clean = Hider::new([&secret], std::slice::from_ref(&recorded)).value(&recorded);
+        let text = clean.to_string();
+        for gone in [
+            "csrf",
+            "0123456789abcdef",
+            "Digest",
+            "n=1",
+            KEY,
+            MARK,
+            " 1\"",
+        ] {
+            assert!(!text.contains(gone), "{gone} is left in {text}");
+        }
+        let cookie = clean.pointer("/0/cookie").and_then(Value::as_str).unwrap();
+        assert_eq!(
+            clean.pointer("/1/copy").and_then(Value::as_str),
+            Some(format!("it was {cookie}.").as_str())
+        );
+    }
+
+    #[test]
+    fn lines_of_json_and_markup_have_names_too() {
+        let xml = "<?xml version=\"1.0\"?><r xmlns:a='urn:x' page='2'><a:AccessToken>in-an&amp;element</a:AccessToken>\
+                   <Credentials><id>7</id><Key><![CDATA[in-cdata]]></Key></Credentials><user apiKey='as an attribute'/>\
+                   <entry key=\"client_secret\">by its key</entry><name>Ada &amp; Grace</name></r>";
+        let lines =
+            "{\"id\": 1,  \"refresh_token\":\"r7\"}\n{\"id\": 2,  \"name\":\"Ada\"}\n\nno json";
+        let recorded = json!([
+            { "response": { "body": xml } },
+            { "response": { "body": lines } },
+            { "request": { "url": "/me?hint=in-an%26element", "body": "{\"pin_token\":\"7\"}" } },
+        ]);
+        let clean =
+            Hider::new(&Vec::<Secret>::new(), std::slice::from_ref(&recorded)).value(&recorded);
+        let body = |at: &str| {
+            clean
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap()
+                .to_owned()
+        };
+        let text = clean.to_string();
+        for gone in [
+            "in-an",
+            "in-cdata",
+            "as an",
+            "by its key",
+            ">7<",
+            "r7",
+            "\\\"7",
+        ] {
+            assert!(!text.contains(gone), "{gone} is left in {text}");
+        }
+        let xml = body("/0/response/body");
+        for kept in [
+            "<a:AccessToken>",
+            "page='2'",
+            "Ada &amp; Grace",
+            "xmlns:a='urn:x'",
+        ] {
+            assert!(xml.contains(kept), "{kept} is gone from {xml}");
+        }
+        let kept = "\n{\"id\": 2,  \"name\":\"Ada\"}\n\nno json";
+        assert!(body("/1/response/body").ends_with(kept), "{text}");
+    }
+
+    #[test]
     fn innocent_text_stays_as_it_is() {
-        let recorded = json!({ "title": "The secret of the token", "count": 7, "empty_token": "", "at": "2026-01-02T03:04:05Z" });
+        let recorded = json!({ "title": "The secret of the token", "count": 7, "empty_token": "", "at": "2026-01-02T03:04:05Z",
+            "xml": "<a><name>token</name></a>", "less": "a < b token=", "lines": "{\"a\":  1}\n{\"b\":  2}", "text": "{\"a\":  [1]}" });
         let clean =
             Hider::new(&Vec::<Secret>::new(), std::slice::from_ref(&recorded)).value(&recorded);
         assert_eq!(clean, recorded);

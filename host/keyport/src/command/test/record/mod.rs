@@ -4,14 +4,17 @@
 //! answer is read by.
 
 mod hide;
+mod markup;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use keyport_egress::{Secret, SeenAnswer};
 use keyport_manifest::{Field, Manifest, Test};
 use serde_json::{Map, Value, json};
 
-use super::play::{Play, Played, What, paging, without};
+use super::play::{Play, Played, What, paging};
+use super::same::without;
 use crate::command::Failure;
 use hide::Hider;
 
@@ -37,19 +40,22 @@ impl Recording {
     /// Where it would go, if there is none already: so that nobody is called for a recording that cannot be kept.
     pub fn free(folder: &Path) -> Result<PathBuf, Failure> {
         let path = folder.join(FILE);
-        match path.exists() {
-            false => Ok(path),
-            true => Err(Failure::Said(format!(
+        // A link that leads nowhere is there, too.
+        match std::fs::symlink_metadata(&path) {
+            Err(_) => Ok(path),
+            Ok(_) => Err(Failure::Said(format!(
                 "{} is there already; rename it, or remove it to record anew",
                 path.display()
             ))),
         }
     }
 
-    /// Adds a play that succeeded; one that failed would be a fixture of a mistake.
-    pub fn add(&mut self, play: &Play, played: &Played, manifest: &Manifest) {
-        self.secrets.extend(play.secrets.iter().cloned());
-        self.exchanges.extend(exchange(play, played, manifest));
+    /// Adds a play that has no problems; another would be a fixture of a mistake.
+    pub fn add(&mut self, play: &Play, played: &Played, problems: &[String], manifest: &Manifest) {
+        if problems.is_empty() {
+            self.secrets.extend(play.secrets.iter().cloned());
+            self.exchanges.extend(exchange(play, played, manifest));
+        }
     }
 
     /// How many exchanges it has.
@@ -57,10 +63,10 @@ impl Recording {
         self.exchanges.len()
     }
 
-    /// Writes it, without secrets.
+    /// Writes it, without secrets, where nothing is yet.
     ///
     /// # Errors
-    /// A file that cannot be written, or a secret that is still in the text.
+    /// A file that is there or cannot be written, or a secret that is still in the text.
     pub fn write(self, path: &Path) -> Result<(), Failure> {
         let file = |source| Failure::File {
             path: path.to_owned(),
@@ -70,7 +76,8 @@ impl Recording {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(file)?;
         }
-        std::fs::write(path, text).map_err(file)
+        let mut new = std::fs::File::create_new(path).map_err(file)?;
+        new.write_all(text.as_bytes()).map_err(file)
     }
 
     fn text(&self) -> Result<String, Failure> {
@@ -202,4 +209,78 @@ fn answer(answer: &SeenAnswer) -> Value {
 fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyport_egress::Seen;
+
+    use super::*;
+
+    #[test]
+    fn what_has_a_problem_is_no_fixture() {
+        let manifest: Manifest = serde_json::from_value(json!({
+            "manifest": 1, "id": "a", "name": "A", "version": "1.0.0", "summary": "S.", "component": "component.wasm",
+            "api": {"base_url": "https://api.acme.test"}, "auth": {"key": {"type": "bearer", "label": "Key"}},
+            "test": {"code": true}
+        }))
+        .unwrap();
+        let play = Play {
+            name: "test".to_owned(),
+            what: What::Check,
+            trial: keyport_connect::Trial {
+                method: "key".to_owned(),
+                ..keyport_connect::Trial::default()
+            },
+            secrets: Vec::new(),
+            input: Value::Null,
+            cursor: None,
+            read_only: true,
+            script: Vec::new(),
+            expect: None,
+        };
+        let played = Played {
+            outcome: Ok(json!({ "id": "1", "label": "Ada" })),
+            seen: vec![Seen {
+                method: "GET".to_owned(),
+                url: "/me".to_owned(),
+                headers: http::HeaderMap::new(),
+                body: bytes::Bytes::new(),
+                answer: Ok(SeenAnswer {
+                    status: 200,
+                    headers: http::HeaderMap::new(),
+                    body: "{}".into(),
+                }),
+            }],
+            received: Vec::new(),
+            lines: Vec::new(),
+            remarks: Vec::new(),
+        };
+        let mut recording = Recording::default();
+        recording.add(&play, &played, &["error[V81]".to_owned()], &manifest);
+        assert_eq!(recording.len(), 0);
+        recording.add(&play, &played, &[], &manifest);
+        assert_eq!(recording.len(), 1);
+    }
+
+    #[test]
+    fn a_recording_is_written_where_nothing_is_and_through_no_link() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = Recording::free(temp.path()).unwrap();
+        Recording::default().write(&path).unwrap();
+        assert!(Recording::free(temp.path()).is_err());
+        std::fs::write(&path, "the author's own").unwrap();
+        // Somebody was quicker than the last look.
+        assert!(Recording::default().write(&path).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the author's own");
+        #[cfg(unix)]
+        {
+            let elsewhere = temp.path().join("elsewhere");
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+            assert!(Recording::free(temp.path()).is_err());
+            assert!(Recording::default().write(&path).is_err());
+            assert!(!elsewhere.exists());
+        }
+    }
 }
