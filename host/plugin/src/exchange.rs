@@ -4,19 +4,20 @@
 //! author's in the place of the person's, by returning a token that it brought along; one that sends a code elsewhere. So
 //! what goes in is a placeholder with the slots that the manifest declares, good towards the token endpoint alone; in
 //! answers of the token endpoint every declared token, and whatever goes by a token's usual names, becomes a placeholder
-//! before the component sees it; and where the component's answer has a token, only such a placeholder is taken.
+//! before the component sees it; and where the component's answer has a token, only such a placeholder is taken. Nowhere
+//! else does one become a token again: a token as a public capture would be shown to the component by its next call.
 //!
 //! The endpoint is one address, not a host: on the host of an API, a code in a declared member could be posted to where its
 //! component's author reads it.
 //!
 //! Left out: a component that redeems a grant of its author's own there, of which it knows the secret. What comes of that is
 //! a sign-in to another account, and the test call shows whose it is before it counts. And answers that are neither JSON nor
-//! a form: their body is withheld, for nobody can tell what in it is a token.
+//! a form, or a text and nothing else: their body is withheld, for nobody can tell what in it is a token.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyport_egress::{Handles, Scrubber, Secret};
+use keyport_egress::{Handles, MARK, Scrubber, Secret};
 use keyport_manifest::{
     AllowedHosts, CaptureSource, ExchangeValue, JsonPath, Oauth2, SecretSlot, SecretText,
     TokenFields,
@@ -26,26 +27,25 @@ use url::Url;
 
 use crate::imports::slots_of;
 
-/// Members that hold a token wherever they stand, compared without case and without `_` and `-`.
+/// Members that hold a token wherever they stand, beside all whose name ends in `token` or `secret`. Compared without case and
+/// without `_` and `-`.
 const NAMES: &[&str] = &[
-    "accesstoken",
-    "refreshtoken",
-    "idtoken",
-    "token",
-    "sessiontoken",
-    "authtoken",
-    "oauthtoken",
-    "oauthtokensecret",
-    "tokensecret",
-    "usertoken",
+    "accesskey",
     "apikey",
-    "secret",
-    "clientsecret",
     "devicecode",
+    "jwt",
+    "password",
+    "privatekey",
+    "secretkey",
+    "sessionkey",
 ];
 
 /// Shorter values under those names are no tokens (`"token": "1"` would make a placeholder of every `1`).
 const MIN_TOKEN: usize = 8;
+
+/// Tokens that one call may be answered with, over all its requests. An app gives a handful; a body that is full of them would
+/// cost the host the search for each of them in everything that follows.
+const MAX_TOKENS: usize = 200;
 
 /// A token request that a component is to make.
 #[derive(Clone)]
@@ -66,8 +66,8 @@ pub(crate) struct Exchange {
     url: Option<Url>,
     pub(crate) handles: Handles,
     audience: AllowedHosts,
-    /// Placeholders of what answers of the token endpoint gave.
-    answered: Arc<Mutex<HashSet<String>>>,
+    /// What answers of the token endpoint gave, by its placeholder.
+    answered: Arc<Mutex<HashMap<String, Secret>>>,
 }
 
 impl Exchange {
@@ -121,27 +121,42 @@ impl Exchange {
             .issue_for(value, slots_of(slots), self.audience.clone())
     }
 
-    /// An answer of the token endpoint as its component may see it.
+    /// An answer of the token endpoint as its component may see it. Nothing of it where it can't be read, or has more tokens
+    /// than a call may be answered with.
     pub(crate) fn shown(&self, content_type: &str, body: &[u8]) -> Vec<u8> {
         let Some(mut tree) = parsed(content_type, body) else {
             return Vec::new();
         };
-        let mut hidden: Vec<(String, Secret)> = Vec::new();
+        let places = self.places(&tree);
         let slots = self.slots(ExchangeValue::Answer).unwrap_or_default();
-        for text in self.tokens(&tree) {
-            if hidden.iter().any(|(_, known)| known.expose() == text) {
-                continue;
-            }
-            let placeholder = self.issue(Secret::new(text.as_str()), slots);
-            self.lock().insert(placeholder.clone());
-            hidden.push((placeholder, Secret::new(text)));
-        }
-        each_text(&mut tree, &mut |text| {
-            if let Some((placeholder, _)) = hidden.iter().find(|(_, known)| known.expose() == text)
-            {
-                placeholder.clone_into(text);
+        let room = MAX_TOKENS.saturating_sub(self.lock().len());
+        let mut hidden: HashMap<String, String> = HashMap::new();
+        each_text(&mut tree, &places, &mut |token, text| {
+            if token && hidden.len() <= room && !hidden.contains_key(text) {
+                hidden.insert(text.clone(), String::new());
             }
         });
+        let held = hidden.len() <= room;
+        if held {
+            for (text, placeholder) in &mut hidden {
+                let value = Secret::new(text.as_str());
+                *placeholder = self.issue(value.clone(), slots);
+                self.lock().insert(placeholder.clone(), value);
+            }
+            each_text(&mut tree, &places, &mut |token, text| {
+                if let Some(placeholder) = hidden.get(text) {
+                    // Where no token may stand, it is one that the component could not hand on.
+                    let shown = if token { placeholder } else { MARK };
+                    drop(Secret::new(std::mem::replace(text, shown.to_owned())));
+                }
+            });
+        }
+        let wiped = hidden.into_keys().map(Secret::new);
+        wiped.for_each(drop);
+        if !held {
+            wipe(&mut tree);
+            return Vec::new();
+        }
         // A token that stands in another text as well (an address, say) is taken out of that, and so is what went in.
         let scrubber = Scrubber::new(&self.handles.values());
         scrubber.bytes(tree.to_string().as_bytes())
@@ -152,70 +167,67 @@ impl Exchange {
     /// # Errors
     /// What is wrong with it, as a part of a sentence.
     pub(crate) fn taken(&self, mut answer: Value) -> Result<SecretText, &'static str> {
-        let answered = self.lock().clone();
-        let foreign = self
-            .tokens(&answer)
-            .iter()
-            .any(|text| !answered.contains(text));
-        if foreign {
-            return Err("it has a token that the app's token endpoint did not give in this call");
-        }
-        let mut misplaced = false;
-        each_text(&mut answer, &mut |text| {
-            if answered.contains(text.as_str()) {
-                if let Some(value) = self.handles.value_of(text) {
-                    *text = value.expose().to_owned();
-                }
-            } else if text.contains("kph_") {
-                misplaced = true;
+        let places = self.places(&answer);
+        let answered = self.lock();
+        let (mut foreign, mut misplaced) = (false, false);
+        each_text(&mut answer, &places, &mut |token, text| {
+            if !token {
+                misplaced |= text.contains("kph_");
+            } else if let Some(value) = answered.get(text.as_str()) {
+                value.expose().clone_into(text);
+            } else {
+                foreign = true;
             }
         });
+        drop(answered);
         let out = SecretText::new(answer.to_string());
         wipe(&mut answer);
-        if misplaced {
+        if foreign {
+            Err("it has a token that the app's token endpoint did not give in this call")
+        } else if misplaced {
             Err("it has a placeholder where no token may stand")
         } else {
             Ok(out)
         }
     }
 
-    /// Every text that stands where a token does.
-    fn tokens(&self, tree: &Value) -> Vec<String> {
-        let mut found = Vec::new();
+    /// Where the host looks for tokens and captures.
+    fn places(&self, tree: &Value) -> Places {
+        let mut places = Places::default();
         let response = &self.oauth.response;
-        let at_root = |root: Option<&JsonPath>, fields: &TokenFields, found: &mut Vec<String>| {
-            let root = root.map_or(Some(tree), |root| root.first(tree));
-            for path in [&fields.access_token, &fields.refresh_token] {
-                let texts = root.zip(path.as_ref()).map(|(at, path)| path.select(at));
-                found.extend(
-                    texts
-                        .into_iter()
-                        .flatten()
-                        .filter_map(Value::as_str)
-                        .map(str::to_owned),
-                );
+        let mut tokens_of = |root: Option<&JsonPath>, fields: &TokenFields| {
+            let Some(root) = root.map_or(Some(tree), |root| root.first(tree)) else {
+                return;
+            };
+            for (path, usual) in [
+                (&fields.access_token, "access_token"),
+                (&fields.refresh_token, "refresh_token"),
+            ] {
+                match path {
+                    Some(path) => places
+                        .secret
+                        .extend(path.select(root).into_iter().map(address)),
+                    None => places.secret.extend(root.get(usual).map(address)),
+                }
             }
         };
-        at_root(response.root.as_ref(), &response.fields, &mut found);
+        tokens_of(response.root.as_ref(), &response.fields);
         for second in response.also.values() {
-            at_root(Some(&second.root), &second.fields, &mut found);
+            tokens_of(Some(&second.root), &second.fields);
         }
-        for capture in self
-            .oauth
-            .capture
-            .values()
-            .filter(|capture| !capture.public)
-        {
+        for capture in self.oauth.capture.values() {
             if let Some(CaptureSource::Path(path)) = capture.source() {
-                found.extend(path.text(tree));
+                let of = match capture.public {
+                    true => &mut places.public,
+                    false => &mut places.secret,
+                };
+                of.extend(path.first(tree).map(address));
             }
         }
-        by_name(tree, &mut found);
-        found.retain(|text| !text.is_empty());
-        found
+        places
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Secret>> {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -225,11 +237,17 @@ pub(crate) fn shown_header(name: &str) -> bool {
     matches!(name, "content-type" | "date" | "retry-after")
 }
 
+/// A body that has names for what is in it.
 fn parsed(content_type: &str, body: &[u8]) -> Option<Value> {
-    if let Ok(tree) = serde_json::from_slice(body) {
-        return Some(tree);
+    if let Ok(mut tree) = serde_json::from_slice::<Value>(body) {
+        if tree.is_object() || tree.is_array() {
+            return Some(tree);
+        }
+        wipe(&mut tree);
+        return None;
     }
-    if !content_type.contains("form-urlencoded") {
+    let named = |pair: &[u8]| pair.is_empty() || pair.contains(&b'=');
+    if !content_type.contains("form-urlencoded") || !body.split(|b| *b == b'&').all(named) {
         return None;
     }
     let pairs = url::form_urlencoded::parse(body);
@@ -240,153 +258,68 @@ fn parsed(content_type: &str, body: &[u8]) -> Option<Value> {
     ))
 }
 
-fn by_name(tree: &Value, found: &mut Vec<String>) {
-    match tree {
-        Value::Object(map) => {
-            for (name, value) in map {
-                match value {
-                    Value::String(text) if text.len() >= MIN_TOKEN && is_token(name) => {
-                        found.push(text.clone());
-                    }
-                    other => by_name(other, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| by_name(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+/// Places of values in one tree, told by their addresses: nothing in it moves while they are of use, for its values are only
+/// changed in place.
+#[derive(Default)]
+struct Places {
+    /// Tokens, and captures that are secret.
+    secret: HashSet<*const Value>,
+    /// Captures that anybody may see, the component's later calls among them.
+    public: HashSet<*const Value>,
 }
 
-fn is_token(name: &str) -> bool {
+fn address(value: &Value) -> *const Value {
+    std::ptr::from_ref(value)
+}
+
+fn names_token(name: &str) -> bool {
     let plain: String = name
         .chars()
         .filter(|c| !matches!(c, '_' | '-'))
         .flat_map(char::to_lowercase)
         .collect();
-    NAMES.contains(&plain.as_str())
+    plain.ends_with("token") || plain.ends_with("secret") || NAMES.contains(&plain.as_str())
 }
 
-fn each_text(tree: &mut Value, change: &mut impl FnMut(&mut String)) {
-    match tree {
-        Value::String(text) => change(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
-        Value::Object(map) => map.values_mut().for_each(|value| each_text(value, change)),
+/// Every text of a tree, and whether a token stands there. A number in the place of one is made text first: some apps count
+/// their tenants.
+fn each_text(tree: &mut Value, places: &Places, visit: &mut impl FnMut(bool, &mut String)) {
+    each(tree, places, false, visit);
+}
+
+fn each(
+    value: &mut Value,
+    places: &Places,
+    named: bool,
+    visit: &mut impl FnMut(bool, &mut String),
+) {
+    let at = address(value);
+    let declared = places.secret.contains(&at);
+    if declared && let Value::Number(number) = value {
+        *value = Value::String(number.to_string());
+    }
+    match value {
+        Value::String(text) => {
+            let by_name = named && text.len() >= MIN_TOKEN && !places.public.contains(&at);
+            visit(!text.is_empty() && (declared || by_name), text);
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| each(item, places, false, visit)),
+        Value::Object(map) => map
+            .iter_mut()
+            .for_each(|(name, value)| each(value, places, names_token(name), visit)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// Takes every text out of a tree and wipes it.
 fn wipe(tree: &mut Value) {
-    each_text(tree, &mut |text| drop(Secret::new(std::mem::take(text))));
+    each_text(tree, &Places::default(), &mut |_, text| {
+        drop(Secret::new(std::mem::take(text)));
+    });
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn exchange(response: Value) -> Exchange {
-        let oauth: Oauth2 = serde_json::from_value(json!({
-            "label": "In", "authorize_url": "https://acme.dev/a", "token_url": "https://acme.dev/t",
-            "response": response,
-            "capture": { "tenant": { "path": "$.tenant_key" }, "site": { "path": "$.site", "public": true } },
-            "by_component": { "reason": "The request is signed over its body and the time.", "slots": {
-                "code": [{ "body": "code" }], "answer": [{ "body": "refresh_token" }] } },
-        }))
-        .unwrap();
-        let request = TokenRequest {
-            oauth: Arc::new(oauth),
-            public: Map::from_iter([("url".to_owned(), json!("https://acme.dev/t"))]),
-            secrets: vec![
-                (ExchangeValue::Code, Secret::new("the-code")),
-                (ExchangeValue::ClientSecret, Secret::new("the-secret")),
-            ],
-        };
-        let (exchange, input) = Exchange::begin(request, "acme.dev".parse().unwrap());
-        assert!(input["code"].as_str().unwrap().starts_with("kph_"));
-        assert_eq!(input["url"], "https://acme.dev/t");
-        // No slot, so it is not handed over.
-        assert!(input.get("client_secret").is_none());
-        exchange
-    }
-
-    fn shown(exchange: &Exchange, kind: &str, body: &str) -> Value {
-        serde_json::from_slice(&exchange.shown(kind, body.as_bytes())).unwrap_or(Value::Null)
-    }
-
-    #[test]
-    fn tokens_come_out_as_placeholders_and_go_back_in_as_tokens() {
-        let exchange = exchange(json!({ "root": "$.data", "fields": { "access_token": "$.key" } }));
-        let answer = json!({ "data": { "key": "tok-12345678", "refreshToken": "ref-12345678", "expireTime": "x",
-            "next": "https://acme.dev/?t=tok-12345678" }, "tenant_key": "ten-12345678", "site": "acme-site" });
-        let seen = shown(&exchange, "application/json", &answer.to_string());
-        let text = seen.to_string();
-        for secret in ["tok-12345678", "ref-12345678", "ten-12345678"] {
-            assert!(!text.contains(secret), "{text}");
-        }
-        assert_eq!(seen["site"], "acme-site");
-        let back = exchange.taken(seen).unwrap();
-        let back: Value = serde_json::from_str(back.expose()).unwrap();
-        assert_eq!(back["data"]["key"], "tok-12345678");
-        assert_eq!(back["data"]["refreshToken"], "ref-12345678");
-    }
-
-    #[test]
-    fn the_endpoint_is_one_address_and_its_query_is_free() {
-        let exchange = exchange(json!({}));
-        for (url, is) in [
-            ("https://acme.dev/t", true),
-            ("https://acme.dev/t?code=x", true),
-            ("https://ACME.dev:443/t", true),
-            ("https://acme.dev/x/../t", true),
-            ("https://acme.dev/", false),
-            ("https://acme.dev/t/", false),
-            ("https://acme.dev/api/messages", false),
-            ("https://acme.dev:8443/t", false),
-            ("https://user@acme.dev/t", false),
-            ("http://acme.dev/t", false),
-            ("https://other.dev/t", false),
-            ("/t", false),
-        ] {
-            assert_eq!(exchange.is_for(url), is, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_form_is_read_and_what_is_neither_is_withheld() {
-        let exchange = exchange(json!({}));
-        let seen = shown(
-            &exchange,
-            "application/x-www-form-urlencoded",
-            "access_token=tok-12345678&scope=a",
-        );
-        assert!(seen["access_token"].as_str().unwrap().starts_with("kph_"));
-        assert_eq!(seen["scope"], "a");
-        assert!(
-            exchange
-                .shown("text/xml", b"<t>tok-12345678</t>")
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_token_that_the_component_brings_along_is_refused() {
-        let exchange = exchange(json!({}));
-        shown(
-            &exchange,
-            "application/json",
-            r#"{"access_token":"tok-12345678"}"#,
-        );
-        for answer in [
-            json!({ "access_token": "token-of-another-account" }),
-            json!({ "access_token": exchange.handles.issue(Secret::new("x"), vec![]) }),
-            json!({ "data": [{ "refresh-token": "token-of-another-account" }] }),
-        ] {
-            assert!(exchange.taken(answer.clone()).is_err(), "{answer}");
-        }
-        let elsewhere = json!({ "site": exchange.handles.issue(Secret::new("x"), vec![]) });
-        assert!(exchange.taken(elsewhere).is_err());
-        assert!(exchange.taken(json!({ "error": "invalid_grant" })).is_ok());
-    }
-}
+#[path = "exchange_tests.rs"]
+mod tests;
