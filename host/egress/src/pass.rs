@@ -97,7 +97,8 @@ pub struct Pass {
     pub methods: Methods,
     /// Limits of this call; the operator's are the ceiling.
     pub limits: Limits,
-    /// Who is shown this call's requests and answers, without what is attached: an author who tries an app.
+    /// Who is shown this call's requests and answers, without what is attached: an author who tries an app. Nobody where answers
+    /// are not scrubbed.
     pub witness: Option<Witness>,
 }
 
@@ -107,12 +108,20 @@ impl Pass {
         self.credential.iter().chain(&self.further)
     }
 
+    /// Whether secrets are taken out of answers here, and not by whoever sends for them.
+    pub(crate) fn is_scrubbed(&self) -> bool {
+        match self.purpose {
+            Purpose::Guest | Purpose::Proxy => !self.raw_answer,
+            Purpose::Flow => false,
+        }
+    }
+
     /// What takes out of an answer all that the call knows by now; nothing where the answer is the host's own to read.
     pub(crate) fn scrubber(&self) -> Scrubber {
-        match self.purpose {
-            _ if self.raw_answer => Scrubber::default(),
-            Purpose::Guest | Purpose::Proxy => attach::scrubber(self),
-            Purpose::Flow => Scrubber::default(),
+        if self.is_scrubbed() {
+            attach::scrubber(self)
+        } else {
+            Scrubber::default()
         }
     }
 

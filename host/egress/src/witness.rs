@@ -1,8 +1,10 @@
 //! Somebody who looks on: authors want to see what their app's code sends and what it gets back.
 //!
 //! A witness is shown what the caller handed over, before anything was attached to it, and what the caller gets, after secrets
-//! were taken out. So it never sees a credential that the caller does not, and needs no care of its own. Bodies are read
-//! whole for it, within the limits of the call. A pass has none unless somebody asks for it, and then nothing here is run.
+//! were taken out. So it never sees a credential that the caller does not, and needs no care of its own. Where the caller takes
+//! secrets out itself (`Pass::raw_answer`) or is the host's own flow, the answer is a token, so there is nothing to be shown: the
+//! witness is not called. Bodies are read whole for it, within the limits of the call. A pass has none unless somebody asks for
+//! it, and then nothing here is run.
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use crate::body::Body;
 use crate::error::{EgressError, Part};
 use crate::limits::Limits;
 
-/// Is called once for each request of a call, with its outcome. It must not block.
+/// Is called once for each request of a call that came to an outcome: an answer, or an error. Not for one whose own body was
+/// over the limit or could not be read, as there is no body to show, and not for one that was given up. It must not block.
 pub type Witness = Arc<dyn Fn(Seen) + Send + Sync>;
 
 /// One request and what came of it.

@@ -1,5 +1,7 @@
 //! Credentials go where they belong and do not come back.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Response;
@@ -113,6 +115,37 @@ async fn an_upstream_that_echoes_the_credential_gives_it_to_nobody_wherever_the_
             assert!(body.contains("\"kept\":\"tok_very\""));
             assert_eq!(body.matches("[redacted]").count(), 6, "{body}");
         }
+    }
+}
+
+/// An author who looks on is shown what a component gets, and never an answer that was not scrubbed: it is a token.
+#[tokio::test]
+async fn a_witness_is_shown_scrubbed_answers_and_no_others() {
+    let api = echo(5).await;
+    let egress = egress(&[("api", &api.url())]);
+    for (purpose, raw_answer, seen) in [
+        (Purpose::Guest, false, 1),
+        (Purpose::Guest, true, 0),
+        (Purpose::Proxy, true, 0),
+        (Purpose::Flow, false, 0),
+    ] {
+        let shown: Arc<Mutex<Vec<String>>> = Arc::default();
+        let sees = Arc::clone(&shown);
+        let mut pass = pass(purpose);
+        pass.raw_answer = raw_answer;
+        pass.witness = Some(Arc::new(move |one| {
+            let answer = one.answer.unwrap();
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            sees.lock()
+                .unwrap()
+                .push(format!("{:?} {body}", answer.headers));
+        }));
+        let answer = egress.send(&pass, get("https://api.example.com/")).await;
+        let body = read(answer.unwrap()).await.unwrap();
+        assert_eq!(body.contains(TOKEN), seen == 0, "{purpose:?}");
+        let shown = shown.lock().unwrap();
+        assert_eq!(shown.len(), seen, "{purpose:?} {raw_answer}");
+        assert!(shown.iter().all(|text| !text.contains(TOKEN)));
     }
 }
 
