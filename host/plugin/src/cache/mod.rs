@@ -20,8 +20,9 @@ mod tidy;
 use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -42,6 +43,9 @@ const SEAL: usize = 32;
 const DOMAIN: &[u8] = b"keyport/compiled-code/v1";
 /// The end of an entry's name.
 const ENDING: &str = "cwasm";
+/// Bytes of an entry. The largest known, a language runtime, takes 35 MB; room is made for an entry before its seal can be
+/// checked, so what somebody else put there must not say how much.
+const MAX_ENTRY: usize = 512 << 20;
 
 /// Where compiled code is kept between starts, and the key that tells our own from a stranger's.
 #[derive(Clone)]
@@ -87,7 +91,8 @@ impl Cache {
         };
         make_private(&dir).map_err(|error| wrong(error.to_string()))?;
         if !is_private(&dir).map_err(|error| wrong(error.to_string()))? {
-            return Err(wrong("others than its owner may write to it or read it; run `chmod 700` on it, or name another".to_owned()));
+            let why = "it is not a folder of this user's own that is closed to others; run as its owner, `chmod 700` it, or name another";
+            return Err(wrong(why.to_owned()));
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -114,9 +119,19 @@ impl Cache {
             tracing::warn!(path = %path.display(), "a compiled component that is not ours was ignored");
             return None;
         }
+        let length = usize::try_from(meta.len()).unwrap_or(usize::MAX);
+        if length > MAX_ENTRY {
+            tracing::warn!(path = %path.display(), "a compiled component that is larger than any of ours was ignored");
+            return None;
+        }
         let mut file = fs::File::open(&path).ok()?;
-        let mut content = Vec::with_capacity(usize::try_from(meta.len()).ok()?);
-        file.read_to_end(&mut content).ok()?;
+        let mut content = Vec::new();
+        content.try_reserve_exact(length).ok()?;
+        // Not a byte more, however it grows meanwhile.
+        (&mut file)
+            .take(meta.len())
+            .read_to_end(&mut content)
+            .ok()?;
         let (seal, code) = content.split_at_checked(SEAL)?;
         if self
             .mac(component_sha256, code)?
@@ -146,6 +161,9 @@ impl Cache {
         component: &Component,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let code = component.serialize()?;
+        if code.len() > MAX_ENTRY - SEAL {
+            return Err("it is larger than what is read again".into());
+        }
         let seal = self
             .mac(component_sha256, &code)
             .ok_or("no seal could be made")?
@@ -155,7 +173,7 @@ impl Cache {
         // Claimed before it is there: whoever tidies up meanwhile leaves it alone.
         self.in_use(name.clone());
         let path = self.dir.join(&name);
-        let unfinished = path.with_extension(unfinished_ending(std::process::id()));
+        let unfinished = path.with_extension(unfinished_ending());
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -173,7 +191,7 @@ impl Cache {
     }
 
     /// Removes what nobody has needed for long, and the longest unused beyond the size; see [`tidy`].
-    pub fn tidy(&self, now: SystemTime) -> std::io::Result<Tidied> {
+    pub fn tidy(&self, now: SystemTime) -> io::Result<Tidied> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         tidy::tidy(&self.dir, &used, self.bounds, now)
     }
@@ -198,13 +216,16 @@ impl Cache {
     }
 }
 
-/// What an entry ends with while this process writes it.
-fn unfinished_ending(process: u32) -> String {
-    format!("{process}.part")
+/// What an entry ends with while this process writes it: another one for each write, so that of two of the same entry neither
+/// writes into the other's.
+fn unfinished_ending() -> String {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    format!("{}.{write}.part", std::process::id())
 }
 
 #[cfg(unix)]
-fn make_private(dir: &Path) -> std::io::Result<()> {
+fn make_private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)
@@ -213,23 +234,27 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_private(dir: &Path) -> std::io::Result<()> {
+fn make_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
 /// Whether the folder is a real one, this process's own, and closed to others. A new file tells who this process is.
 #[cfg(unix)]
-fn is_private(dir: &Path) -> std::io::Result<bool> {
+fn is_private(dir: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let meta = fs::symlink_metadata(dir)?;
     let probe = dir.join(format!(".probe.{}", std::process::id()));
     let own = fs::File::create(&probe)?.metadata()?.uid();
-    fs::remove_file(&probe)?;
+    match fs::remove_file(&probe) {
+        // Another start in this process has removed it: both had made it.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     Ok(meta.is_dir() && meta.mode() & 0o077 == 0 && meta.uid() == own)
 }
 
 #[cfg(not(unix))]
-fn is_private(dir: &Path) -> std::io::Result<bool> {
+fn is_private(dir: &Path) -> io::Result<bool> {
     Ok(fs::symlink_metadata(dir)?.is_dir())
 }
 

@@ -56,6 +56,38 @@ fn what_was_kept_is_found_again_and_no_changed_byte_is_run() {
     assert!(cache.get(&engine, ABC).is_some());
 }
 
+/// Of 4 TiB, which no machine has: the memory for it would be asked for before the seal is looked at.
+#[cfg(unix)]
+#[test]
+fn a_file_that_says_to_be_larger_than_any_of_ours_is_a_miss_and_takes_no_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let cache = open(dir.path(), &engine);
+    cache.put(ABC, &empty_component(&engine));
+    let file = fs::File::options().write(true).open(cache.path(ABC));
+    let file = file.unwrap();
+    for length in [4 << 40, u64::try_from(MAX_ENTRY).unwrap() + 1] {
+        file.set_len(length).unwrap();
+        assert!(cache.get(&engine, ABC).is_none(), "{length} bytes");
+    }
+}
+
+#[test]
+fn of_two_writes_of_one_entry_neither_writes_into_the_others() {
+    assert_ne!(unfinished_ending(), unfinished_ending());
+}
+
+#[test]
+fn the_folder_can_be_opened_by_several_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| (0..200).for_each(|_| drop(open(dir.path(), &engine))));
+        }
+    });
+}
+
 /// The attacker compiles with the very same engine and settings, and knows the format and everything but the key: code of
 /// theirs is written in the place of an entry, with the digest that a format without a key would ask for, with their own
 /// seal, and with the seal that was there.
@@ -115,10 +147,13 @@ fn a_folder_or_file_that_others_may_write_is_not_trusted() {
         let open = dir.path().join("compiled");
         fs::create_dir_all(&open).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
-        assert!(matches!(
-            Cache::open(config(dir.path(), 7), &engine),
-            Err(PluginError::Cache { .. })
-        ));
+        let refused = Cache::open(config(dir.path(), 7), &engine).err().unwrap();
+        assert!(
+            refused.to_string().ends_with(
+                "it is not a folder of this user's own that is closed to others; run as its owner, `chmod 700` it, or name another"
+            ),
+            "{refused}"
+        );
         fs::remove_dir_all(&open).unwrap();
     }
 
@@ -242,19 +277,20 @@ fn what_a_process_that_is_gone_left_unfinished_goes_and_a_write_under_way_stays(
     let cache = open(dir.path(), &engine);
     let now = SystemTime::now();
     let unfinished = |digit: char| {
-        let path = PathBuf::from(name(digit, 'e')).with_extension(unfinished_ending(4711));
+        let path = PathBuf::from(name(digit, 'e')).with_extension(unfinished_ending());
         path.into_os_string().into_string().unwrap()
     };
     entry(dir.path(), &unfinished('1'), 10, 2 * UNFINISHED_FOR, now);
     entry(dir.path(), ".probe.4711", 0, 2 * UNFINISHED_FOR, now);
-    entry(dir.path(), &unfinished('2'), 10, UNFINISHED_FOR / 2, now);
+    let under_way = unfinished('2');
+    entry(dir.path(), &under_way, 10, UNFINISHED_FOR / 2, now);
     // A clock that was set back: written in what is the future now.
     let path = dir.path().join("compiled").join(name('3', 'e'));
     fs::write(&path, b"x").unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(now + 90 * DAY).unwrap();
     cache.tidy(now).unwrap();
-    assert_eq!(names(dir.path()), [unfinished('2'), name('3', 'e')]);
+    assert_eq!(names(dir.path()), [under_way, name('3', 'e')]);
 }
 
 const UNFINISHED_FOR: Duration = Duration::from_secs(60 * 60);

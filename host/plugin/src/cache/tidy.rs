@@ -122,7 +122,7 @@ enum Kind {
     Foreign,
 }
 
-/// `<64 hexadecimal>-<16 hexadecimal>.cwasm`, the same with `.<process>.part` for its ending, or a probe of a start that was cut off.
+/// `<64 hexadecimal>-<16 hexadecimal>.cwasm`, the same with `.<process>.<write>.part` for its ending, or a probe of a start that was cut off.
 fn kind(name: &str) -> Kind {
     let hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
@@ -144,7 +144,7 @@ fn kind(name: &str) -> Kind {
         return Kind::Entry;
     }
     match ending.strip_suffix(".part") {
-        Some(process) if number(process) => Kind::Unfinished,
+        Some(whose) if whose.split('.').all(number) => Kind::Unfinished,
         _ => Kind::Foreign,
     }
 }
