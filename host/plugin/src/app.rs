@@ -49,8 +49,8 @@ pub(crate) struct Loaded {
     /// Held so that other apps with the same component find it compiled.
     pub _compiled: Arc<Compiled>,
     pub limits: CallLimits,
-    /// This app's places for calls; fewer than there are over all.
-    pub own_permits: Semaphore,
+    /// This app's places for calls, whichever version of it is called; fewer than there are over all.
+    pub own_permits: Arc<Semaphore>,
     /// Places for calls, over all apps.
     pub permits: Arc<Semaphore>,
 }
@@ -243,9 +243,6 @@ impl LoadedApp {
             .as_ref()
             .ok_or_else(|| self.no_such("exchange"))?;
         let (exchange, input) = Exchange::begin(request, call.pass.hosts.clone());
-        // The exchange takes secrets out itself: a renewed token may be the one that went in.
-        let mut call = call;
-        call.pass.raw_answer = true;
         let input = input.to_string();
         let output = self
             .run_with(

@@ -63,6 +63,9 @@ struct Inner {
     permits: Arc<Semaphore>,
     /// Places that one app may have of those.
     per_app: usize,
+    /// Those places by the app's name, as long as a version of it is loaded: one that is loaded anew while its calls hang has
+    /// the places that are left, and not as many again.
+    own_permits: Mutex<HashMap<String, Weak<Semaphore>>>,
     /// For the first start of components, which reaches nothing. Made once: reading root certificates takes its time.
     nowhere: Egress,
 }
@@ -90,6 +93,7 @@ impl PluginHost {
             limits: config.limits,
             permits: Arc::new(Semaphore::new(places)),
             per_app: per_app(places),
+            own_permits: Mutex::default(),
             nowhere: Egress::new(EgressConfig::default())
                 .map_err(|error| PluginError::Engine(error.to_string()))?,
         })))
@@ -181,10 +185,10 @@ impl PluginHost {
                 &app,
             )?,
             pre,
+            own_permits: entry(&self.0.own_permits, &app, || Semaphore::new(self.0.per_app)),
             app,
             _compiled: compiled,
             limits: self.0.limits,
-            own_permits: Semaphore::new(self.0.per_app),
             permits: Arc::clone(&self.0.permits),
         })))
     }
@@ -195,7 +199,7 @@ impl PluginHost {
         wasm: &[u8],
         sha256: &str,
     ) -> Result<Arc<Compiled>, PluginError> {
-        let shared = self.shared(sha256);
+        let shared = entry(&self.0.compiled, sha256, Compiled::new);
         let (host, digest) = (self.clone(), sha256.to_owned());
         shared
             .get_or_try_init(|| async {
@@ -215,19 +219,6 @@ impl PluginHost {
         Ok(shared)
     }
 
-    /// The place of a component among those that are loaded. Those of which the last app is gone make room.
-    fn shared(&self, sha256: &str) -> Arc<Compiled> {
-        let compiled = self.0.compiled.lock();
-        let mut compiled = compiled.unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = compiled.get(sha256).and_then(Weak::upgrade) {
-            return known;
-        }
-        compiled.retain(|_, known| known.strong_count() > 0);
-        let new = Arc::new(Compiled::new());
-        compiled.insert(sha256.to_owned(), Arc::downgrade(&new));
-        new
-    }
-
     fn compile(&self, app: &str, wasm: &[u8], sha256: &str) -> Result<Component, PluginError> {
         // `from_binary` and not `new`: text is for tools, and neither reads compiled code.
         let component = Component::from_binary(&self.0.engine, wasm).map_err(|error| {
@@ -241,6 +232,22 @@ impl PluginHost {
         }
         Ok(component)
     }
+}
+
+/// What several loads share by a name. What nobody holds any more makes room.
+fn entry<T>(
+    known: &Mutex<HashMap<String, Weak<T>>>,
+    name: &str,
+    new: impl FnOnce() -> T,
+) -> Arc<T> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(shared) = known.get(name).and_then(Weak::upgrade) {
+        return shared;
+    }
+    known.retain(|_, held| held.strong_count() > 0);
+    let new = Arc::new(new());
+    known.insert(name.to_owned(), Arc::downgrade(&new));
+    new
 }
 
 /// Three quarters of the places: an app whose calls all hang or loop leaves a quarter to the others.

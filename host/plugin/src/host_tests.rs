@@ -94,3 +94,16 @@ fn one_app_never_has_every_place_and_always_has_one() {
     let places: Vec<usize> = [1, 2, 3, 4, 8, 64].map(per_app).to_vec();
     assert_eq!(places, [1, 2, 3, 3, 6, 48]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_places_of_an_app_are_the_same_in_each_version_of_it_and_go_with_the_last() {
+    let host = host(None);
+    let (old, new) = (host.load("one", WHOLE).await, host.load("one", WHOLE).await);
+    let (old, new) = (old.unwrap(), new.unwrap());
+    let other = host.load("two", WHOLE).await.unwrap();
+    assert!(Arc::ptr_eq(&old.0.own_permits, &new.0.own_permits));
+    assert!(!Arc::ptr_eq(&old.0.own_permits, &other.0.own_permits));
+    drop((old, new));
+    let _third = host.load("three", WHOLE).await.unwrap();
+    assert_eq!(host.0.own_permits.lock().unwrap().len(), 2);
+}

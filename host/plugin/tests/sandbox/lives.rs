@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyport_plugin::{CallError, CallLimits, PluginConfig, PluginHost};
+use keyport_plugin::{CallError, CallLimits, LoadedApp, PluginConfig, PluginHost};
 use serde_json::{Value, json};
 
 use crate::support::{Upstream, attacks, beside, call, limits, load_into, whole};
@@ -110,17 +110,22 @@ async fn an_app_whose_calls_all_hang_leaves_room_for_the_others() {
     .unwrap();
     let app = load_into(&host, "hostile-attacks").await;
     let good = load_into(&host, "hostile-whole").await;
-    let hanging: Vec<_> = (0..10)
-        .map(|_| {
+    let ten_hang = |app: &LoadedApp| -> Vec<_> {
+        let one = |_| {
             let (app, mut call) = (app.clone(), call(&upstream).0);
             // As long as a call may take: nothing but being given up ends them here.
             call.deadline = Duration::from_secs(600);
             tokio::spawn(async move { app.action(call, "holding_on", &json!({})).await })
-        })
-        .collect();
+        };
+        (0..10).map(one).collect()
+    };
+    let mut hanging = ten_hang(&app);
     while upstream.waiting() < 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // Loaded anew, it is the same app.
+    let anew = load_into(&host, "hostile-attacks").await;
+    hanging.extend(ten_hang(&anew));
     for n in 0..10 {
         let input = json!({ "n": n });
         let answer = good.action(call(&upstream).0, "echo", &input).await;
