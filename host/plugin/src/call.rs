@@ -25,7 +25,7 @@ pub struct Call {
     pub values: BTreeMap<String, String>,
     /// The door out.
     pub egress: Egress,
-    /// What may go through it. Its purpose should be `Guest`.
+    /// What may go through it. Its purpose is `Guest`, whatever it says.
     pub pass: Pass,
     /// Recipes and handles, and the secrets they work on.
     pub secrets: SecretKit,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyport_egress::Handles;
+use keyport_egress::{Handles, Purpose, Redirects};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -48,6 +48,13 @@ pub struct State {
 impl State {
     /// The state of a new call. The WASI context has nothing in it: no files, environment, arguments or sockets.
     pub fn new(app: &str, mut call: Call, exchange: Option<Exchange>, limits: CallLimits) -> Self {
+        // Whatever the pass was made for: it is a component that sends. Only its token requests are answered unscrubbed, as the
+        // exchange takes secrets out itself (a renewed token may be the one that went in), and those stay at one address.
+        call.pass.purpose = Purpose::Guest;
+        call.pass.raw_answer = exchange.is_some();
+        if exchange.is_some() {
+            call.pass.redirects = Redirects::Return;
+        }
         // Placeholders are good for this call only, whatever the pass was used for before.
         call.pass.handles = exchange
             .as_ref()
