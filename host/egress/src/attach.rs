@@ -119,7 +119,8 @@ fn redeem_in_query(handle: &Issued, url: &mut Url) -> Result<bool, EgressError> 
             .slots
             .iter()
             .any(|slot| matches!(slot, Slot::Query(slot) if name.as_deref() == Some(slot)));
-        if !in_value || !declared {
+        // Some part pairs at `;`, too: what is behind one would be another parameter to them.
+        if !in_value || !declared || piece.contains(';') {
             return Err(EgressError::HandleOutOfSlot("in the url's query"));
         }
     }

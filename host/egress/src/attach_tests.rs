@@ -162,6 +162,7 @@ fn a_handle_becomes_its_value_in_its_slot_only() {
     for (to, lines, body) in [
         (format!("{api}?other={handle}"), vec![], ""),
         (format!("{api}?{handle}=sig"), vec![], ""),
+        (format!("{api}?sig=x;other={handle}"), vec![], ""),
         (format!("{api}?sig={handle}&other={handle}"), vec![], ""),
         (format!("{api}/{handle}"), vec![], ""),
         (api.to_owned(), vec![("x-other", handle.as_str())], ""),

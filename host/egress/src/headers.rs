@@ -9,7 +9,7 @@
 //! - **credentials**: `authorization`, `cookie`, `proxy-*`, everything the manifest fills in. Refused from
 //!   guests and from proxied requests, so that nothing rides along with, or replaces, what the host
 //!   attaches. The host's own flows may set them: that is how a token request authenticates itself.
-//! - **method overrides**, where only reading is allowed.
+//! - **overrides**: of the path always, of the method where only reading is allowed. What was allowed is the request's own.
 //!
 //! Names are compared without case and with `_` read as `-`, because many upstreams read them so.
 
@@ -43,6 +43,9 @@ const CREDENTIAL: &[&str] = &["authorization", "cookie", "cookie2"];
 /// What a load balancer in front of the platform or of us adds; it would tell an upstream about networks
 /// that are none of its business.
 const PATH: &[&str] = &["forwarded", "via", "x-real-ip"];
+
+/// What makes some servers answer for another path than the request's, whose path is what was allowed.
+const REROUTE: &[&str] = &["x-original-url", "x-rewrite-url"];
 
 /// What every HTTP client sends unasked. Where the manifest has its own value, a proxied request's is dropped
 /// and not refused, or no ordinary client could be used.
@@ -85,7 +88,8 @@ pub(crate) fn screen(
         let hop = HOP.contains(&plain.as_str()) || named.contains(&plain);
         let refused = match pass.purpose {
             Purpose::Guest => {
-                hop || is_reserved(pass, &plain)
+                hop || REROUTE.contains(&plain.as_str())
+                    || is_reserved(pass, &plain)
                     || (is_credential(&plain) && !is_slot(pass, name, value))
             }
             Purpose::Proxy => {
@@ -104,6 +108,7 @@ pub(crate) fn screen(
             || (pass.purpose == Purpose::Proxy
                 && (is_reserved(pass, &plain)
                     || PATH.contains(&plain.as_str())
+                    || REROUTE.contains(&plain.as_str())
                     || plain.starts_with("x-forwarded-")));
         if !dropped {
             kept.append(name, value.clone());
@@ -276,6 +281,8 @@ mod tests {
             "X_Shop_Token",
             "x-api-version",
             "X_API_VERSION",
+            "X-Original-URL",
+            "x_rewrite_url",
         ] {
             let refused = screened(Purpose::Guest, &[("accept", "x"), (name, "1")]);
             assert!(
@@ -306,6 +313,7 @@ mod tests {
                 ("x-hop", "1"),
                 ("content-length", "3"),
                 ("x-forwarded-for", "10.0.0.1"),
+                ("x-original-url", "/admin"),
                 ("accept", "*/*"),
             ],
         );

@@ -4,20 +4,70 @@
 //! would not survive it. The member is put in front, byte by byte, after the body was checked to be one object (or a form)
 //! without that member, so that an upstream that takes the first of two and one that takes the last see the same.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::de::IgnoredAny;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{byte_serialize, parse};
 use zeroize::Zeroizing;
 
 use crate::error::EgressError;
 use crate::secret::Secret;
 
+/// What a body says to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Unsaid,
+    Json,
+    Form,
+    /// Something else; or more than one thing, of which we and the upstream might each read another. Or text in a charset in
+    /// which the bytes that we look for mean something else (UTF-7, UTF-16, EBCDIC).
+    Other,
+}
+
+/// Reads `content-type`.
+pub(crate) fn kind(headers: &HeaderMap) -> Kind {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let said = match (lines.next(), lines.next()) {
+        (None, _) => return Kind::Unsaid,
+        (Some(said), None) => said.to_str().unwrap_or_default().to_ascii_lowercase(),
+        (Some(_), Some(_)) => return Kind::Other,
+    };
+    let mut parts = said.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let plain = parts.all(|part| {
+        part.strip_prefix("charset=").is_none_or(|charset| {
+            let charset = charset.trim_matches('"');
+            LIKE_ASCII.iter().any(|known| charset.starts_with(known))
+        })
+    });
+    if !plain || said.contains(',') {
+        Kind::Other
+    } else if essence == "application/json" || essence.ends_with("+json") {
+        Kind::Json
+    } else if essence == "application/x-www-form-urlencoded" {
+        Kind::Form
+    } else {
+        Kind::Other
+    }
+}
+
+/// Beginnings of charsets in which ASCII is ASCII.
+const LIKE_ASCII: &[&str] = &["utf-8", "utf8", "us-ascii", "iso-8859-", "windows-125"];
+
 /// Whether the headers announce a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    essence(headers).is_some_and(|kind| kind == "application/x-www-form-urlencoded")
+    kind(headers) == Kind::Form
+}
+
+/// The names in a form or a query, as any upstream may read them: some part pairs at `;`, too, as HTML 4 has it.
+pub(crate) fn names(pairs: &[u8]) -> impl Iterator<Item = Cow<'_, str>> {
+    pairs
+        .split(|byte| matches!(byte, b'&' | b';'))
+        .flat_map(|pair| parse(pair).map(|(name, _)| name))
 }
 
 /// Puts `name: value` into the body. An empty body becomes an object, or a form where the headers announce one.
@@ -31,15 +81,11 @@ pub(crate) fn put(
     name: &str,
     value: &Secret,
 ) -> Result<Vec<u8>, EgressError> {
-    if is_form(headers) {
-        return form(body, name, value);
-    }
-    let json = match essence(headers) {
-        None => body.is_empty(),
-        Some(kind) => kind == "application/json" || kind.ends_with("+json"),
-    };
-    if !json {
-        return Err(EgressError::NoPlaceInBody);
+    match kind(headers) {
+        Kind::Form => return form(body, name, value),
+        Kind::Json => {}
+        Kind::Unsaid if body.is_empty() => {}
+        Kind::Unsaid | Kind::Other => return Err(EgressError::NoPlaceInBody),
     }
     let whole = object(body, name, value)?;
     headers
@@ -48,14 +94,8 @@ pub(crate) fn put(
     Ok(whole)
 }
 
-fn essence(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let kind = text.split(';').next().unwrap_or_default();
-    Some(kind.trim().to_ascii_lowercase())
-}
-
 fn form(body: &[u8], name: &str, value: &Secret) -> Result<Vec<u8>, EgressError> {
-    if url::form_urlencoded::parse(body).any(|(known, _)| known == name) {
+    if names(body).any(|known| known.eq_ignore_ascii_case(name)) {
         return Err(EgressError::ForbiddenParameter(name.to_owned()));
     }
     let mut out: Vec<u8> = body.to_vec();
@@ -81,7 +121,7 @@ fn object(body: &[u8], name: &str, value: &Secret) -> Result<Vec<u8>, EgressErro
     }
     let known: HashMap<String, IgnoredAny> =
         serde_json::from_slice(body).map_err(|_| EgressError::NoPlaceInBody)?;
-    if known.contains_key(name) {
+    if known.keys().any(|known| known.eq_ignore_ascii_case(name)) {
         return Err(EgressError::ForbiddenParameter(name.to_owned()));
     }
     let after = body
@@ -155,11 +195,17 @@ mod tests {
     #[test]
     fn a_caller_cannot_bring_the_member_in_any_spelling_of_json_or_forms() {
         let twice = Err(EgressError::ForbiddenParameter("api_key".to_owned()));
-        for body in [r#"{"api_key":1}"#, r#"{"a":{},"api\u005fkey":null}"#] {
+        for body in [
+            r#"{"api_key":1}"#,
+            r#"{"a":{},"api\u005fkey":null}"#,
+            r#"{"API_Key":1}"#,
+        ] {
             assert_eq!(put_in(Some("application/json"), body), twice);
         }
         let kind = Some("application/x-www-form-urlencoded");
-        assert_eq!(put_in(kind, "api%5Fkey=mine"), twice);
+        for body in ["api%5Fkey=mine", "a=b;api_key=mine", "Api_Key=mine"] {
+            assert_eq!(put_in(kind, body), twice, "{body}");
+        }
     }
 
     #[test]
@@ -169,6 +215,8 @@ mod tests {
             (Some("application/json"), "{"),
             (Some("application/json"), "\"{\""),
             (Some("text/plain"), "x"),
+            (Some("application/json, text/plain"), "{}"),
+            (Some("application/json; charset=utf-16"), "{}"),
             (None, "{}"),
         ] {
             assert_eq!(
@@ -176,6 +224,32 @@ mod tests {
                 Err(EgressError::NoPlaceInBody),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_that_says_to_be_two_things_is_neither() {
+        let mut two = headers(Some("application/json"));
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        two.append(CONTENT_TYPE, form);
+        assert_eq!(kind(&two), Kind::Other);
+        for (said, is) in [
+            ("application/json", Kind::Json),
+            ("Application/JSON;charset=\"UTF-8\"", Kind::Json),
+            ("application/vnd.api+json; v=1", Kind::Json),
+            (
+                "application/x-www-form-urlencoded; charset=ISO-8859-1",
+                Kind::Form,
+            ),
+            ("application/json; charset=utf-7", Kind::Other),
+            ("application/json; charset=ibm500", Kind::Other),
+            (
+                "application/x-www-form-urlencoded; x=y; charset=utf-16le",
+                Kind::Other,
+            ),
+            ("multipart/form-data; boundary=x", Kind::Other),
+        ] {
+            assert_eq!(kind(&headers(Some(said))), is, "{said}");
         }
     }
 

@@ -4,38 +4,20 @@
 //! What is decided is decided on the parsed body; what is replaced is the text, so that a guest that signed the body over
 //! placeholders (see [`Slot::Recipe`]) and the app see the same bytes. Values are written as the body's own kind wants it.
 
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use url::form_urlencoded::{byte_serialize, parse};
 use zeroize::Zeroizing;
 
 use crate::error::EgressError;
 use crate::handles::{Issued, Slot};
-
-#[derive(PartialEq, Eq)]
-enum Kind {
-    Json,
-    Form,
-    Other,
-}
-
-fn kind(headers: &HeaderMap) -> Kind {
-    let said = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase())
-        .unwrap_or_default();
-    if said == "application/json" || said.ends_with("+json") {
-        Kind::Json
-    } else if said == "application/x-www-form-urlencoded" {
-        Kind::Form
-    } else {
-        Kind::Other
-    }
-}
+use crate::place::{Kind, kind};
 
 fn declared(handle: &Issued, name: &str) -> bool {
     handle
@@ -47,45 +29,123 @@ fn declared(handle: &Issued, name: &str) -> bool {
 /// Whether every place where the placeholder stands in this body is a slot of it.
 pub(crate) fn allows(handle: &Issued, headers: &HeaderMap, body: &[u8]) -> bool {
     match kind(headers) {
-        Kind::Json => {
-            serde_json::from_slice::<Value>(body).is_ok_and(|body| in_json(handle, &body, None))
+        Kind::Json => in_json(handle, body),
+        Kind::Form => in_form(handle, body),
+        Kind::Unsaid | Kind::Other => false,
+    }
+}
+
+/// Parted at `;` as well, a text after one would be another parameter to some.
+fn in_form(handle: &Issued, body: &[u8]) -> bool {
+    let placeholder = handle.placeholder.as_bytes();
+    let parted = |pair: &[u8]| {
+        pair.contains(&b';') && pair.windows(placeholder.len()).any(|at| at == placeholder)
+    };
+    let slots = parse(body).all(|(name, value)| {
+        !name.contains(&handle.placeholder)
+            && (!value.contains(&handle.placeholder) || declared(handle, &name))
+    });
+    slots && !body.split(|byte| *byte == b'&').any(parted)
+}
+
+/// Whether it stands in texts under a declared name, or in a list under one, and nowhere else; never in a name. The text holds it
+/// as often as its texts do: one that is written with escapes is not put in, and would make up for one that is hidden.
+fn in_json(handle: &Issued, body: &[u8]) -> bool {
+    let found = Cell::new(0);
+    let look = Look {
+        handle,
+        declared: false,
+        found: &found,
+    };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = look.deserialize(&mut reader).and_then(|()| reader.end());
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    read.is_ok() && text.matches(&handle.placeholder).count() == found.get()
+}
+
+/// Reads every value as it is written. A parsed body would forget all but the last of members that are there twice, and a
+/// placeholder in the first would not be seen; so they are refused.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    handle: &'a Issued,
+    /// Whether the value stands under a declared name.
+    declared: bool,
+    /// How often the placeholder was found so far.
+    found: &'a Cell<usize>,
+}
+
+impl Look<'_> {
+    fn times(&self, text: &str) -> usize {
+        text.matches(&self.handle.placeholder).count()
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Look<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Look<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        let times = self.times(text);
+        if times > 0 && !self.declared {
+            return Err(E::custom("out of slot"));
         }
-        Kind::Form => parse(body).all(|(name, value)| {
-            !name.contains(&handle.placeholder)
-                && (!value.contains(&handle.placeholder) || declared(handle, &name))
-        }),
-        Kind::Other => false,
+        self.found.set(self.found.get() + times);
+        Ok(())
     }
-}
 
-/// A text under a declared name, or in a list under one; never a name.
-fn in_json(handle: &Issued, value: &Value, name: Option<&str>) -> bool {
-    match value {
-        Value::String(text) => {
-            !text.contains(&handle.placeholder) || name.is_some_and(|name| declared(handle, name))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut known = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let declared = declared(self.handle, &name);
+            if self.times(&name) > 0 || !known.insert(name) {
+                return Err(A::Error::custom("out of slot"));
+            }
+            members.next_value_seed(Look { declared, ..self })?;
         }
-        Value::Array(items) => items.iter().all(|item| in_json(handle, item, name)),
-        Value::Object(map) => map.iter().all(|(name, value)| {
-            !name.contains(&handle.placeholder) && in_json(handle, value, Some(name))
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Ok(())
     }
 }
 
-/// How often it stands in texts. A parsed body forgets members that are there twice; the text does not.
-fn count_in(handle: &Issued, value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.matches(&handle.placeholder).count(),
-        Value::Array(items) => items.iter().map(|item| count_in(handle, item)).sum(),
-        Value::Object(map) => map.values().map(|value| count_in(handle, value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
-}
-
-/// The body with the value in place of the placeholder.
+/// A body that is [allowed](allows), with the value in place of the placeholder.
 ///
 /// # Errors
-/// [`EgressError::HandleOutOfSlot`] where the text holds it more often than the parsed body: a member that is there twice.
+/// [`EgressError::HandleOutOfSlot`] where the body is not text.
 pub(crate) fn fill(
     handle: &Issued,
     headers: &HeaderMap,
@@ -96,18 +156,14 @@ pub(crate) fn fill(
     let value = handle.value.expose();
     let written = Zeroizing::new(match kind(headers) {
         Kind::Json => {
-            let parsed: Value = serde_json::from_str(text).map_err(|_| refused())?;
-            if text.matches(&handle.placeholder).count() != count_in(handle, &parsed) {
-                return Err(refused());
-            }
-            let quoted = Value::from(value).to_string();
+            let quoted = Zeroizing::new(Value::from(value).to_string());
             quoted
                 .get(1..quoted.len().saturating_sub(1))
                 .unwrap_or_default()
                 .to_owned()
         }
         Kind::Form => byte_serialize(value.as_bytes()).collect(),
-        Kind::Other => return Err(refused()),
+        Kind::Unsaid | Kind::Other => return Err(refused()),
     });
     Ok(Bytes::from(
         text.replace(&handle.placeholder, &written).into_bytes(),
@@ -117,6 +173,7 @@ pub(crate) fn fill(
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     use super::*;
     use crate::handles::Handles;
@@ -131,7 +188,9 @@ mod tests {
         let slots = vec![Slot::Body("code".to_owned())];
         let placeholder = handles.issue(Secret::new("a\"b&c"), slots);
         let issued = handles.issued();
-        let body = body.replace('H', &placeholder);
+        // `E` is the placeholder as well, its first letter written as an escape: to whoever parses the body it is the same.
+        let escaped = format!("\\u006b{}", &placeholder[1..]);
+        let body = body.replace('H', &placeholder).replace('E', &escaped);
         let headers = of(kind);
         if !allows(&issued[0], &headers, body.as_bytes()) {
             return None;
@@ -171,9 +230,23 @@ mod tests {
                 "application/json",
                 r#"{"other":"H","other":"x","code":"H"}"#,
             ),
+            // An escaped one in the slot would make up for the one that is hidden.
+            (
+                "application/json",
+                r#"{"other":"H","other":"x","code":"E"}"#,
+            ),
+            (
+                "application/json",
+                r#"{"in":{"other":"H"},"in":1,"code":["E"]}"#,
+            ),
+            ("application/json", r#"{"code":"H","in":{"code":"E"}}"#),
+            ("application/json", r#"{"code":"H"} {"other":"x"}"#),
+            ("application/json, text/plain", r#"{"code":"H"}"#),
+            ("application/json; charset=utf-7", r#"{"code":"H"}"#),
             ("application/json", "code=H"),
             ("application/x-www-form-urlencoded", "other=H"),
             ("application/x-www-form-urlencoded", "H=code"),
+            ("application/x-www-form-urlencoded", "code=x;other=H"),
             ("text/plain", r#"{"code":"H"}"#),
             ("multipart/form-data; boundary=x", "H"),
         ] {

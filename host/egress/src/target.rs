@@ -13,6 +13,7 @@ use crate::address::AddressFilter;
 use crate::error::{EgressError, UrlFault};
 use crate::origins::Origins;
 use crate::pass::{Methods, Pass, Purpose};
+use crate::place;
 use crate::secret::Place;
 
 /// The absolute URL that a request means. A relative one (`/path?query`) is *appended* to the base URL's
@@ -120,7 +121,7 @@ pub(crate) fn check_query(pass: &Pass, url: &Url) -> Result<(), EgressError> {
     if pass.purpose == Purpose::Flow {
         return Ok(());
     }
-    for (name, _) in url.query_pairs() {
+    for name in place::names(url.query().unwrap_or_default().as_bytes()) {
         // Told by the name that the manifest gives it, whatever the caller's spelling.
         let taken = pass
             .credentials()

@@ -206,6 +206,8 @@ fn a_caller_cannot_bring_the_parameter_that_carries_the_credential() {
         "https://a.example.com/?api_key=1",
         "https://a.example.com/?a=b&API_KEY",
         "https://a.example.com/?api%5Fkey=1",
+        // Some part pairs at `;`.
+        "https://a.example.com/?a=b;api_key=1",
     ] {
         assert_eq!(
             check(url),

@@ -2,8 +2,8 @@
 //!
 //! An upstream that echoes a request, or an error page that quotes it, rarely quotes a secret byte for
 //! byte: it shows the URL (percent-encoded), the `Authorization` header (base64 of `user:password`), or
-//! a JSON string (escaped). Each of these is listed here and nothing else is attempted: a hash, an
-//! encryption or a reversal of a secret passes through.
+//! a JSON string or HTML (escaped, each language's library in its own way). Each of these is listed here and nothing else is
+//! attempted: a hash, an encryption or a reversal of a secret passes through.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -30,12 +30,31 @@ pub(super) fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
             add(percent_encoded(secret.as_bytes(), style, upper));
         }
     }
-    let escaped = json_escaped(secret);
-    add(escaped.replace('/', "\\/").into_bytes());
-    add(escaped.to_string().into_bytes());
+    // Most tokens have nothing in them that anybody escapes.
+    if !secret
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~=:".contains(&b))
+    {
+        for writer in JSON_WRITERS {
+            add(writer.escaped(secret).into_bytes());
+        }
+        for (quote, apostrophe, plus) in HTML_WRITERS {
+            add(html_escaped(secret, quote, apostrophe, plus).into_bytes());
+        }
+    }
     for lead in 0..3 {
         for url_safe in [false, true] {
-            add(base64_inside(secret.as_bytes(), lead, url_safe));
+            let form = base64_inside(secret.as_bytes(), lead, url_safe);
+            if !url_safe && form.iter().any(|byte| matches!(byte, b'+' | b'/')) {
+                for upper in [true, false] {
+                    add(percent_encoded(&form, Style::Strict, upper));
+                }
+                // It is ASCII.
+                let text = String::from_utf8_lossy(&form);
+                add(text.replace('/', "\\/").into_bytes());
+                add(text.replace('+', "\\u002B").into_bytes());
+            }
+            add(form);
         }
     }
     all
@@ -81,15 +100,89 @@ fn percent_encoded(bytes: &[u8], style: Style, upper: bool) -> Vec<u8> {
     out
 }
 
-fn json_escaped(secret: &str) -> Zeroizing<String> {
-    let quoted = Zeroizing::new(serde_json::Value::from(secret).to_string());
-    Zeroizing::new(
-        quoted
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(secret)
-            .to_owned(),
-    )
+/// How a library writes texts in JSON, beyond what RFC 8259, 7 asks for.
+struct JsonWriter {
+    /// What of ASCII it writes as `\uXXXX`.
+    escapes: &'static str,
+    /// Whether it does so with all beyond ASCII.
+    ascii_only: bool,
+    /// How it writes a slash.
+    slash: &'static str,
+    /// Whether its digits are upper case.
+    upper: bool,
+}
+
+const JSON_WRITERS: [JsonWriter; 6] = [
+    // As most do; and with a slash that need not be escaped and is by some.
+    JsonWriter::of("", false, "/", false),
+    JsonWriter::of("", false, "\\/", false),
+    // Python, and PHP.
+    JsonWriter::of("", true, "/", false),
+    JsonWriter::of("", true, "\\/", false),
+    // Go and Rails.
+    JsonWriter::of("<>&", false, "/", false),
+    // .NET.
+    JsonWriter::of("\"&'+<>`", true, "/", true),
+];
+
+impl JsonWriter {
+    const fn of(escapes: &'static str, ascii_only: bool, slash: &'static str, upper: bool) -> Self {
+        Self {
+            escapes,
+            ascii_only,
+            slash,
+            upper,
+        }
+    }
+
+    fn escaped(&self, secret: &str) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::with_capacity(secret.len() * 6);
+        for c in secret.chars() {
+            if self.escapes.contains(c) || (self.ascii_only && !c.is_ascii()) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = match self.upper {
+                        true => write!(out, "\\u{unit:04X}"),
+                        false => write!(out, "\\u{unit:04x}"),
+                    };
+                }
+            } else if c == '/' {
+                out.push_str(self.slash);
+            } else {
+                let quoted = serde_json::Value::from(c.to_string()).to_string();
+                out.push_str(
+                    quoted
+                        .get(1..quoted.len().saturating_sub(1))
+                        .unwrap_or_default(),
+                );
+            }
+        }
+        out
+    }
+}
+
+/// How `"`, `'` and `+` are written in HTML by those that escape them: PHP and JavaScript, Python, Go, .NET.
+const HTML_WRITERS: [(&str, &str, &str); 4] = [
+    ("&quot;", "&#39;", "+"),
+    ("&quot;", "&#x27;", "+"),
+    ("&#34;", "&#39;", "&#43;"),
+    ("&quot;", "&#x27;", "&#x2B;"),
+];
+
+fn html_escaped(secret: &str, quote: &str, apostrophe: &str, plus: &str) -> String {
+    let mut out = String::with_capacity(secret.len() * 6);
+    for c in secret.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str(quote),
+            '\'' => out.push_str(apostrophe),
+            '+' => out.push_str(plus),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// The part of any base64 text that is decided by `secret` alone, when `lead` (modulo 3) unknown bytes
@@ -137,6 +230,14 @@ mod tests {
             "p%40ss%2Fword%2B%20~%C3%A9'(x)%3F%3E",
             "p%40ss%2Fword%2B+%7E%C3%A9%27%28x%29%3F%3E",
             r"p@ss\/word+ ~é'(x)?>",
+            r"p@ss/word+ ~\u00e9'(x)?>",
+            r"p@ss\/word+ ~\u00e9'(x)?>",
+            r"p@ss/word+ ~é'(x)?\u003e",
+            r"p@ss/word\u002B ~\u00E9\u0027(x)?\u003E",
+            "p@ss/word+ ~é&#39;(x)?&gt;",
+            "p@ss/word+ ~é&#x27;(x)?&gt;",
+            "p@ss/word&#43; ~é&#39;(x)?&gt;",
+            "p@ss/word&#x2B; ~é&#x27;(x)?&gt;",
         ] {
             assert!(holds(secret, text), "{text}");
         }
@@ -146,6 +247,29 @@ mod tests {
                 assert!(holds(secret, &STANDARD.encode(&plain)), "{plain}");
                 assert!(holds(secret, &URL_SAFE.encode(&plain)), "{plain}");
                 assert!(holds(secret, &URL_SAFE_NO_PAD.encode(&plain)), "{plain}");
+            }
+        }
+    }
+
+    /// A header of basic authentication, quoted by what escapes what base64 is made of.
+    #[test]
+    fn a_secret_in_base64_is_found_where_that_is_escaped_in_turn() {
+        // Each of whose base64 forms has both.
+        let secret = "~~~???>>>~~~???>>>";
+        for before in ["", "a", "ab"] {
+            let text = STANDARD.encode(format!("{before}{secret}"));
+            assert!(text.contains('+') && text.contains('/'), "{text}");
+            for escaped in [
+                text.replace('/', "\\/"),
+                text.replace('+', "\\u002B"),
+                text.replace('+', "%2B")
+                    .replace('/', "%2F")
+                    .replace('=', "%3D"),
+                text.replace('+', "%2b")
+                    .replace('/', "%2f")
+                    .replace('=', "%3d"),
+            ] {
+                assert!(holds(secret, &escaped), "{escaped}");
             }
         }
     }
