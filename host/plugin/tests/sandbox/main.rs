@@ -68,13 +68,12 @@ fn each_file_of_the_hostile_guest_is_in_its_list() {
     assert_eq!(files, PROGRAMS);
 }
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use keyport_manifest::Means;
 use keyport_plugin::{CallError, Exports, LogLevel, PluginError};
 use serde_json::{Value, json};
-use support::{KEY, TOKEN, Upstream, act, acts, call, host, load};
+use support::{KEY, TOKEN, Upstream, act, acts, brief, call, host, load};
 
 fn limit(result: Result<Value, CallError>) -> &'static str {
     match result {
@@ -215,8 +214,13 @@ async fn a_component_that_traps_is_told_apart_from_one_that_failed_and_the_next_
 #[tokio::test]
 async fn a_component_that_loops_for_ever_is_stopped_and_blocks_nobody() {
     let upstream = Upstream::start().await;
+    let app = brief("acts", "hostile-acts").await;
+    let input = json!({});
     // On one thread: the loop gives way every tick, or the second call would never run.
-    let (looped, echoed) = tokio::join!(act("loop", &upstream), act("echo", &upstream));
+    let (looped, echoed) = tokio::join!(
+        app.action(call(&upstream).0, "loop", &input),
+        app.action(call(&upstream).0, "echo", &input)
+    );
     assert_eq!(limit(looped), "cpu time");
     assert!(echoed.is_ok());
 }
@@ -228,7 +232,6 @@ async fn the_callers_deadline_ends_a_call_before_its_limits_do() {
     call.deadline = Duration::from_millis(100);
     // Built and compiled before the clock runs, in a host of its own: nobody else takes its room.
     let app = load("hostile-acts").await;
-    let started = Instant::now();
     let ended = app.action(call, "loop", &json!({})).await;
     assert_eq!(
         ended,
@@ -237,7 +240,6 @@ async fn the_callers_deadline_ends_a_call_before_its_limits_do() {
             after_ms: 100
         })
     );
-    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -458,20 +460,20 @@ async fn an_app_that_cannot_be_reached_is_told_as_passing() {
 
 #[tokio::test]
 async fn more_calls_than_there_is_room_for_wait_and_then_give_up() {
-    let upstream = Arc::new(Upstream::start().await);
+    let upstream = Upstream::start().await;
+    let app = brief("acts", "hostile-acts").await;
     // Four calls hold the room for their whole time; the fifth has less time than that.
     let loops = (0..4).map(|_| {
-        let upstream = Arc::clone(&upstream);
-        tokio::spawn(async move { act("loop", &upstream).await })
+        let (app, call) = (app.clone(), call(&upstream).0);
+        tokio::spawn(async move { app.action(call, "loop", &json!({})).await })
     });
     let loops: Vec<_> = loops.collect();
     tokio::task::yield_now().await;
-    acts().await;
     let (mut late, _) = call(&upstream);
     late.deadline = Duration::from_millis(50);
     let mut seen = false;
     for _ in 0..20 {
-        if acts().await.action(late.clone(), "echo", &json!({})).await == Err(CallError::Busy) {
+        if app.action(late.clone(), "echo", &json!({})).await == Err(CallError::Busy) {
             seen = true;
             break;
         }
@@ -480,5 +482,6 @@ async fn more_calls_than_there_is_room_for_wait_and_then_give_up() {
         assert_eq!(limit(handle.await.unwrap()), "cpu time");
     }
     assert!(seen, "a fifth call never found the room full");
-    assert!(act("echo", &upstream).await.is_ok());
+    let again = app.action(call(&upstream).0, "echo", &json!({})).await;
+    assert!(again.is_ok());
 }

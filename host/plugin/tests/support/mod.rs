@@ -41,12 +41,13 @@ pub fn wasm(package: &str) -> Vec<u8> {
     std::fs::read(guest_build::build(root, package, &target).unwrap()).unwrap()
 }
 
-/// A host with small limits, so that tests reach them soon.
+/// Small limits, so that tests reach them soon; of time there is plenty, so that a busy machine reaches none of it. A test of a
+/// limit of time makes that one short.
 pub fn limits() -> CallLimits {
     CallLimits {
         memory_bytes: 32 << 20,
-        cpu: Duration::from_millis(500),
-        wall: Duration::from_secs(20),
+        cpu: Duration::from_secs(30),
+        wall: Duration::from_secs(120),
         hostcall_bytes: 4 << 20,
         log_lines: 20,
         request_bytes: 1 << 20,
@@ -62,6 +63,22 @@ pub fn host() -> PluginHost {
         limits: limits(),
     })
     .unwrap()
+}
+
+/// A guest in a host of its own, where a call may compute for half a second.
+pub async fn brief(app: &'static str, package: &'static str) -> LoadedApp {
+    let wasm = tokio::task::spawn_blocking(move || wasm(package))
+        .await
+        .unwrap();
+    let host = PluginHost::new(PluginConfig {
+        cache: None,
+        max_concurrent: 4,
+        limits: CallLimits {
+            cpu: Duration::from_millis(500),
+            ..limits()
+        },
+    });
+    host.unwrap().load(app, &wasm).await.unwrap()
 }
 
 /// The guest that misbehaves, loaded once per test binary.
@@ -459,7 +476,7 @@ pub fn call(upstream: &Upstream) -> (Call, Log) {
         secrets: kit(),
         log: Arc::new(move |line| sink.lock().unwrap().push(line)),
         read_only: false,
-        deadline: Duration::from_secs(15),
+        deadline: Duration::from_secs(120),
     };
     (call, log)
 }
