@@ -35,15 +35,9 @@ mod handler;
 mod room;
 mod types;
 
-use std::sync::Arc;
-
-use http::HeaderName;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
-use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
-    WasiHttpHooks,
-};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 use crate::limits::CallLimits;
 use crate::state::State;
@@ -92,24 +86,12 @@ impl WasiHttp {
 }
 
 /// What wasmtime's resources ask for. Which headers a guest may not set is egress's to say; those of the connection are refused
-/// where they are written already, and taken out of answers.
+/// where they are written already, and taken out of answers, as is wasmtime's own default (`DEFAULT_FORBIDDEN_HEADERS`).
 pub struct Hooks;
-
-fn of_the_connection(name: &HeaderName) -> bool {
-    DEFAULT_FORBIDDEN_HEADERS.contains(name)
-}
 
 type Sending<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
 
 impl WasiHttpHooks for Hooks {
-    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
-        of_the_connection(name)
-    }
-
-    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(of_the_connection)
-    }
-
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         PIECE_BYTES
     }
