@@ -102,16 +102,6 @@ impl Handles {
         Some(real)
     }
 
-    /// What a placeholder of this call stands for. For the host alone, when it takes an answer from a guest.
-    pub fn value_of(&self, placeholder: &str) -> Option<Secret> {
-        let known = self.lock();
-        let found = known
-            .issued
-            .iter()
-            .find(|one| one.placeholder == placeholder);
-        found.map(|one| one.value.clone())
-    }
-
     /// Every value that was issued or derived so far, to be searched for.
     pub fn values(&self) -> Vec<Secret> {
         let known = self.lock();
