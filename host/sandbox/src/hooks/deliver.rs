@@ -37,7 +37,7 @@ pub(crate) enum How {
     Altered,
     /// Signed an hour ago.
     Late,
-    /// With a body of several megabytes, signed as it must be.
+    /// With 2 MiB of padding in its body, signed as it must be.
     Huge,
     /// About the account that is named, signed as it must be: what a vendor sends of somebody else.
     AboutAccount,
