@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use keyport_manifest::{AuthMethod, Component, CredentialRef, Effect, Manifest, Place, SecretSlot};
 use wasmparser::{Parser, Payload};
 
+/// The interface that sends requests by the standard.
+pub const OUTGOING: &str = "wasi:http/outgoing-handler";
+
 /// A heading and the lines under it.
 pub struct Part {
     /// What the lines are about.
@@ -30,8 +33,9 @@ pub fn fetches(component: &[u8]) -> bool {
             Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
             Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
             Ok(Payload::ComponentImportSection(imports)) if depth == 0 => {
-                let mut names = imports.into_iter().flatten().map(|import| import.name.name);
-                if names.any(|name| name.split('@').next() == Some("wasi:http/outgoing-handler")) {
+                let asks = |name: &str| name.split('@').next() == Some(OUTGOING);
+                let mut imports = imports.into_iter();
+                if imports.any(|import| import.map_or(true, |import| asks(import.name.name))) {
                     return true;
                 }
             }

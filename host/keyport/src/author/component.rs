@@ -16,6 +16,7 @@ use wit_parser::decoding::{DecodedWasm, decode};
 
 use super::Failure;
 use super::source::Source;
+use crate::asks::OUTGOING;
 pub use shape::{Shape, WIT, wit};
 
 /// As the host: the largest language runtime known is 20 MB.
@@ -30,15 +31,12 @@ const WASI: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
-    "wasi:http/outgoing-handler",
+    OUTGOING,
     "wasi:http/types",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
 ];
-
-/// The interface that sends requests by the standard.
-const OUTGOING: &str = "wasi:http/outgoing-handler";
 
 /// Hooks that componentize-py and componentize-qjs leave in a component for themselves; nobody calls them later.
 pub const TOOLS: &[&str] = &["exports", "init"];

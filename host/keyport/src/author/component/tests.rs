@@ -139,6 +139,8 @@ fn requests_by_the_standard_are_taken_and_told_and_serving_is_not() {
     );
     assert!(crate::asks::fetches(&bytes));
     assert!(!crate::asks::fetches(&component(PROVIDER, "")));
+    // A component with one import, whose name is of no kind that there is: what it asks for cannot be told.
+    assert!(crate::asks::fetches(b"\0asm\x0d\0\x01\0\x0a\x02\x01\xff"));
     let serving = said(&fetching("incoming-handler"), json!({}));
     assert!(
         serving.len() == 1 && serving[0].1.contains("wasi:http/incoming-handler"),
