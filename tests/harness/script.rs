@@ -3,7 +3,8 @@
 //! Each origin of a case has a listener of its own on loopback, so that a request that goes to the wrong host is seen. The
 //! exchanges of a step are played in order: the next request must be the one that is written next, with what it must and
 //! must not contain; then comes the written answer. What is not as written is kept as a complaint, and the request answered
-//! 500: nothing goes on by luck.
+//! 500: nothing goes on by luck. An exchange with `until` is played as often as it is asked for, and is over once a request for
+//! that address has come: whoever tests says when, and no clock does.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -73,6 +74,20 @@ struct State {
     allowed: Vec<Value>,
     complaints: Vec<String>,
     seen: Vec<Seen>,
+}
+
+impl State {
+    /// The exchange that is written next.
+    fn next(&mut self) -> Option<Value> {
+        while let Some(until) = self.script.front()?["until"].as_str() {
+            let came = |seen: &Seen| format!("{}{}", seen.origin, seen.path) == until;
+            if !self.seen.iter().any(came) {
+                return self.script.front().cloned();
+            }
+            self.script.pop_front();
+        }
+        self.script.pop_front()
+    }
 }
 
 /// The listeners of all origins.
@@ -170,6 +185,8 @@ impl Provider {
         let mut state = self.state.lock().expect("no listener panics");
         let mut complaints = std::mem::take(&mut state.complaints);
         state.allowed.clear();
+        let as_often_as_asked = |exchange: &Value| exchange["until"].is_string();
+        state.script.retain(|left| !as_often_as_asked(left));
         for left in state.script.drain(..) {
             complaints.push(format!("this request never came: {}", left["request"]));
         }
@@ -191,7 +208,7 @@ fn serve(mut stream: impl Read + Write, origin: &str, state: &Mutex<State>, cert
         let next = if allowed.is_some() {
             None
         } else {
-            state.script.pop_front()
+            state.next()
         };
         let answer = match next {
             _ if allowed.is_some() => allowed,

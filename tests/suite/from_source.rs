@@ -2,7 +2,7 @@
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use keyport_tests::binary::{repository, said};
 
@@ -26,15 +26,19 @@ fn an_app_that_has_its_source_alone_is_built_and_installed_once_somebody_agreed(
     let package = app.join("component/package.json");
     let before = std::fs::read_to_string(&package).unwrap();
     let ran = temp.path().join("ran");
-    let step = format!("\"build\": \"touch {}\", \"test\"", text(&ran));
+    let step = format!("\"build\": \"env > {}\", \"test\"", text(&ran));
     let with_step = before.replacen("\"test\"", &step, 1);
     assert_ne!(with_step, before);
     std::fs::write(&package, with_step).unwrap();
+    // What this program is told in its environment is no business of what it runs.
+    let secret = "of-the-environment-0123";
     let data = temp.path().join("data");
     let (data_text, app_text) = (text(&data), text(&app));
     let install = |more: &[&str]| {
         let all = [&["app", "install", "--data", &data_text, &app_text], more].concat();
-        output(with_tools(&all))
+        let mut command = with_tools(&all);
+        command.env("KEYPORT_STORE_PASSWORD", secret);
+        output(command)
     };
 
     let unasked = install(&[]);
@@ -63,6 +67,12 @@ fn an_app_that_has_its_source_alone_is_built_and_installed_once_somebody_agreed(
         "{}",
         said(&agreed)
     );
+    let seen = std::fs::read_to_string(&ran).unwrap();
+    assert!(seen.contains("PATH="), "{seen}");
+    assert!(
+        !seen.contains("KEYPORT_") && !seen.contains(secret),
+        "{seen}"
+    );
     let listed = works(&["app", "list", "--data", &data_text]);
     assert!(listed.contains("todoist"), "{listed}");
     // What is installed is the component and not what it was made of.
@@ -76,13 +86,14 @@ fn a_source_that_changes_is_built_again_and_one_that_does_not_build_leaves_the_l
     let Some(app) = source(temp.path()) else {
         return;
     };
-    let mut watching = with_tools(&["build", "--watch", &text(&app)])
+    let watching = with_tools(&["build", "--watch", &text(&app)])
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::inherit())
         .spawn()
         .unwrap();
-    let mut lines = std::io::BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut watching = Watching(watching);
+    let mut lines = std::io::BufReader::new(watching.0.stdout.take().unwrap()).lines();
     let mut until = |wanted: &str| {
         let found = lines
             .by_ref()
@@ -104,8 +115,17 @@ fn a_source_that_changes_is_built_again_and_one_that_does_not_build_leaves_the_l
     .unwrap();
     until("component.wasm again: ");
     assert_ne!(std::fs::read(app.join("component.wasm")).unwrap(), first);
-    watching.kill().unwrap();
-    watching.wait().unwrap();
+}
+
+/// A process that ends with the test, whatever becomes of that.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The types that editors and `tsc` have of the SDK and the contract are those of its code.

@@ -101,6 +101,10 @@ fn the_rarer_ways_to_sign_in_can_be_gone_by_a_person() {
         json!({ "method": "GET", "url": format!("{LOGIN}/favicon.ico") }),
         json!({ "status": 404 }),
     ));
+    allowed.push(exchange(
+        json!({ "method": "GET", "url": format!("{LOGIN}/agree") }),
+        json!({ "json": {} }),
+    ));
     // What is asked with a wrong token.
     for path in [format!("{LOGIN}/sites"), format!("{API}/s1/me")] {
         allowed.push(exchange(
@@ -111,16 +115,19 @@ fn the_rarer_ways_to_sign_in_can_be_gone_by_a_person() {
     provider.allow(&allowed);
     let asked = json!({ "url": format!("{LOGIN}/token"), "form": { "device_code": "dev-1" } });
     let pending = json!({ "status": 400, "json": { "error": "authorization_pending" } });
-    // Asked for every two seconds: the page has to be loaded, looked at and loaded anew before the person agrees.
-    let mut answers = vec![exchange(asked.clone(), pending); 6];
-    answers.push(exchange(asked, token("device", "read write")));
-    provider.play(&answers);
+    // The page is loaded, looked at and loaded anew before the person agrees.
+    let agree = format!("{LOGIN}/agree");
+    provider.play(&[
+        json!({ "request": asked.clone(), "answer": pending, "until": agree }),
+        exchange(asked, token("device", "read write")),
+    ]);
 
     let (_, link) = platform.session("owner-1", "manage", &json!({ "owner_label": "Northwind" }));
     let ran = run_browser(&json!({
         "scenario": "ways",
         "link": link,
         "keyport": host.url(),
+        "agree": format!("{}/agree", provider.overrides()[LOGIN]),
         "callback": format!("{}/oauth/callback/{config}", host.url()),
         "artefacts": repository().join("tests/artefacts"),
     }));

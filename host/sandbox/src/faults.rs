@@ -131,6 +131,7 @@ pub(crate) async fn happen(State(vendor): State<Vendor>, request: Request, next:
         state.counters.count(target);
         state.faults.take(target)
     };
+    let _open = (target == Target::Token).then(|| Open::new(&vendor));
     let Some(fault) = fault else {
         return next.run(request).await;
     };
@@ -165,6 +166,22 @@ pub(crate) async fn happen(State(vendor): State<Vendor>, request: Request, next:
             .insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// A token request that is being answered, or given up by who made it.
+struct Open(Vendor);
+
+impl Open {
+    fn new(vendor: &Vendor) -> Self {
+        vendor.state().counters.begin_token_request();
+        Self(vendor.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.state().counters.end_token_request();
+    }
 }
 
 async fn wait(fault: &Fault) {

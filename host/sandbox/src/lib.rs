@@ -76,6 +76,8 @@ pub struct Stats {
     pub refresh_tokens: usize,
     /// Calls to `POST /oauth/token`, refused ones included.
     pub token_requests: u64,
+    /// The most of them that were open at once.
+    pub most_token_requests: u64,
     /// Refresh tokens that were turned into new tokens.
     pub refreshes: u64,
     /// Calls to `POST /oauth/revoke`.
@@ -224,6 +226,7 @@ impl Vendor {
             access_tokens,
             refresh_tokens,
             token_requests: state.counters.token_requests,
+            most_token_requests: state.counters.most_token_requests,
             refreshes: state.grants.refreshes,
             revoke_requests: state.counters.revoke_requests,
             api_requests: state.counters.api_requests,

@@ -32,6 +32,8 @@ pub(crate) struct State {
 pub(crate) struct Counters {
     pub api_requests: u64,
     pub token_requests: u64,
+    pub open_token_requests: u64,
+    pub most_token_requests: u64,
     pub revoke_requests: u64,
 }
 
@@ -43,6 +45,15 @@ impl Counters {
             Target::Revoke => &mut self.revoke_requests,
         };
         *counter = counter.saturating_add(1);
+    }
+
+    pub(crate) fn begin_token_request(&mut self) {
+        self.open_token_requests = self.open_token_requests.saturating_add(1);
+        self.most_token_requests = self.most_token_requests.max(self.open_token_requests);
+    }
+
+    pub(crate) fn end_token_request(&mut self) {
+        self.open_token_requests = self.open_token_requests.saturating_sub(1);
     }
 }
 

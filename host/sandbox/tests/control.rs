@@ -82,7 +82,7 @@ async fn the_counts_say_what_is_in_force_and_what_was_asked() {
     assert_eq!(
         stats,
         json!({
-            "grants": 1, "access_tokens": 2, "refresh_tokens": 1, "token_requests": 2, "refreshes": 1,
+            "grants": 1, "access_tokens": 2, "refresh_tokens": 1, "token_requests": 2, "most_token_requests": 1, "refreshes": 1,
             "revoke_requests": 0, "api_requests": 1,
         })
     );

@@ -55,6 +55,8 @@ export default async function scenario({ page, context, wanted, shoot }) {
   await at(page, "user-code").waitFor();
   assert.equal(await at(page, "user-code").innerText(), "WDJB-MJHT");
   await shoot("device-after-a-reload");
+  // Only now the person types it there and agrees.
+  assert.ok((await fetch(wanted.agree)).ok);
   await at(page, "choose-step").waitFor();
   await shoot("choose-after-device");
   await at(page, "choice-0").click();

@@ -131,14 +131,19 @@ impl Setting {
         all["deliveries"].as_array().unwrap().clone()
     }
 
-    /// The delivery of a note to an address, once it was answered.
+    /// The delivery of a note to an address, once it was answered, and otherwise than by the wish to have it again: several at once
+    /// may hinder each other.
     fn delivery(&self, title: &str, url: &str) -> Value {
         until("the delivery", || {
             let all = self.deliveries();
             let fits = |one: &&Value| {
                 one["event"]["note"]["title"] == title
                     && one["url"].as_str().unwrap().contains(url)
-                    && !one["answers"].as_array().unwrap().is_empty()
+                    && one["answers"]
+                        .as_array()
+                        .unwrap()
+                        .last()
+                        .is_some_and(|it| *it != 503)
             };
             all.iter().find(fits).cloned()
         })

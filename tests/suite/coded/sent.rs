@@ -195,10 +195,10 @@ fn the_events_of_everybody_that_come_to_one_address_reach_those_whom_they_are_ab
     let of_ada = setting.delivery("of ada", &one_url);
     let of_grace = setting.delivery("of grace", &one_url);
     let to_two = setting.delivery("of ada", &two_url);
-    assert_eq!(
-        (&of_ada["answers"], &of_grace["answers"], &to_two["answers"]),
-        (&json!([200]), &json!([200]), &json!([200]))
-    );
+    for one in [&of_ada, &of_grace, &to_two] {
+        let answers = one["answers"].as_array().unwrap();
+        assert_eq!(answers.last(), Some(&json!(200)), "{one}");
+    }
     let all = || {
         [
             setting.found(&a),

@@ -94,12 +94,12 @@ async fn a_slow_token_endpoint_is_waited_for_and_not_asked_twice() {
 #[tokio::test]
 async fn a_provider_that_hangs_or_fails_changes_no_healthy_state() {
     let options = Options {
-        token_request: Duration::from_millis(150),
+        token_request: Duration::from_secs(2),
         ..Options::default()
     };
     for fault in [
         Fault {
-            hang_ms: 400,
+            hang_ms: 5000,
             status: None,
             ..Fault::status(Target::Token, 1, 500)
         },
@@ -140,19 +140,21 @@ async fn a_storm_of_renewals_reaches_the_provider_a_few_at_a_time() {
     // Answers take a while, so that those that are sent at once are there at once.
     world.vendor.fault(Fault {
         status: None,
-        hang_ms: 60,
+        hang_ms: 200,
         after: false,
         ..Fault::status(Target::Token, 20, 500)
     });
     world.pass(3601);
-    let begun = std::time::Instant::now();
     let answers =
         futures_util::future::join_all(ids.iter().map(|id| use_it(&world.engine, id))).await;
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    let stats = world.vendor.stats();
     assert!(
-        begun.elapsed() >= Duration::from_millis(180),
-        "20 requests, 8 at a time, 60 ms each, take three rounds"
+        stats.most_token_requests <= 8,
+        "{} at once",
+        stats.most_token_requests
     );
+    assert_eq!(stats.refreshes, 20);
 }
 
 /// A42: whoever cancels while the code is redeemed keeps nothing, here or at the app.

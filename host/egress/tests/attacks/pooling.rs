@@ -66,7 +66,7 @@ async fn an_owner_who_holds_all_his_connections_starves_nobody_else() {
     let egress = Egress::new(EgressConfig {
         origins: Origins::parse([("https://api.example.com", url.as_str())]).unwrap(),
         limits: Limits {
-            connect: Duration::from_millis(500),
+            connect: Duration::from_secs(2),
             ..Limits::default()
         },
         ..EgressConfig::default()
@@ -86,10 +86,10 @@ async fn an_owner_who_holds_all_his_connections_starves_nobody_else() {
     };
     let (mut greedy, mut refused) = (tokio::task::JoinSet::new(), 0);
     for _ in 0..65 {
-        greedy.spawn(call("greedy", 3));
+        greedy.spawn(call("greedy", 8));
     }
     // The upstream never answers, so a call that got a connection ends otherwise than one that got none.
-    let modest = call("modest", 2).await;
+    let modest = call("modest", 5).await;
     assert_eq!(modest, Some(EgressError::Timeout(Wait::Headers)));
     while let Some(ended) = greedy.join_next().await {
         if ended.unwrap() == Some(EgressError::Timeout(Wait::Connecting)) {
