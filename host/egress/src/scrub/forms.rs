@@ -27,7 +27,10 @@ pub(super) fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     add(secret.as_bytes().to_vec());
     for style in [Style::Strict, Style::Component, Style::Form] {
         for upper in [true, false] {
-            add(percent_encoded(secret.as_bytes(), style, upper));
+            let form = percent_encoded(secret.as_bytes(), style, upper);
+            // An address within an address: where a redirect says what to come back to.
+            add(percent_encoded(&form, Style::Strict, upper));
+            add(form);
         }
     }
     // Most tokens have nothing in them that anybody escapes.
@@ -229,6 +232,7 @@ mod tests {
             "p%40ss%2fword%2b%20~%c3%a9%27%28x%29%3f%3e",
             "p%40ss%2Fword%2B%20~%C3%A9'(x)%3F%3E",
             "p%40ss%2Fword%2B+%7E%C3%A9%27%28x%29%3F%3E",
+            "p%2540ss%252Fword%252B%2520~%25C3%25A9%2527%2528x%2529%253F%253E",
             r"p@ss\/word+ ~é'(x)?>",
             r"p@ss/word+ ~\u00e9'(x)?>",
             r"p@ss\/word+ ~\u00e9'(x)?>",

@@ -29,10 +29,14 @@ pub struct Scrubber(Arc<Patterns>);
 
 #[derive(Default)]
 struct Patterns {
-    /// By first byte (256 of them, or none), so that most positions of a text cost one look-up.
-    by_first: Vec<Vec<Zeroizing<Vec<u8>>>>,
+    /// By first byte (256 of them, or none), so that most positions of a text cost one look-up; within those, sorted by the second,
+    /// so that a call with a hundred secrets, whose forms begin alike, costs little more.
+    by_first: Vec<Vec<Form>>,
     longest: usize,
 }
+
+/// What is searched for, and its second byte.
+type Form = (u8, Zeroizing<Vec<u8>>);
 
 impl Scrubber {
     /// Searches for these secrets; those under [`MIN_SCRUBBED`] bytes are left out.
@@ -45,12 +49,17 @@ impl Scrubber {
             .into_iter()
             .flat_map(|secret| forms::forms(secret.expose()))
         {
-            let bucket = form
-                .first()
-                .and_then(|&first| patterns.by_first.get_mut(usize::from(first)));
-            if let Some(bucket) = bucket.filter(|bucket| !bucket.contains(&form)) {
+            let &[first, second, ..] = form.as_slice() else {
+                continue;
+            };
+            let Some(bucket) = patterns.by_first.get_mut(usize::from(first)) else {
+                continue;
+            };
+            let at = bucket.partition_point(|(known, _)| *known < second);
+            let alike = bucket.iter().skip(at);
+            if alike.into_iter().all(|(_, known)| *known != form) {
                 patterns.longest = patterns.longest.max(form.len());
-                bucket.push(form);
+                bucket.insert(at, (second, form));
             }
         }
         Self(Arc::new(patterns))
@@ -152,11 +161,21 @@ impl ScrubStream {
 }
 
 impl Patterns {
+    /// Those that share the text's first two bytes, or its one.
     fn starting_like(&self, text: &[u8]) -> impl Iterator<Item = &Zeroizing<Vec<u8>>> {
-        text.first()
-            .and_then(|&first| self.by_first.get(usize::from(first)))
-            .into_iter()
-            .flatten()
+        let bucket = text
+            .first()
+            .and_then(|&first| self.by_first.get(usize::from(first)));
+        let bucket = bucket.map_or(&[][..], Vec::as_slice);
+        let alike = match text.get(1) {
+            Some(second) => {
+                let from = bucket.partition_point(|(known, _)| known < second);
+                let to = bucket.partition_point(|(known, _)| known <= second);
+                bucket.get(from..to).unwrap_or_default()
+            }
+            None => bucket,
+        };
+        alike.iter().map(|(_, form)| form)
     }
 
     fn longest_match(&self, text: &[u8]) -> Option<usize> {
