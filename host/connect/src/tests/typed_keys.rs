@@ -46,6 +46,35 @@ async fn an_api_key_goes_where_the_manifest_says_and_nowhere_else() {
     }
 }
 
+/// An app that takes a digest of the key takes nothing more: a digest that it repeats is taken out as the key would be.
+#[tokio::test]
+async fn what_is_made_of_a_key_does_not_come_back_either() {
+    let key = "very-secret-key-1";
+    for value in [
+        "{{ credentials.key | sha256 }}",
+        "v1 {{ credentials.key | md5 }}",
+        "{{ 'now' | hmac_sha256(credentials.key) }}",
+        "{{ credentials.key | base64 | lower }}",
+        "{{ credentials.key }}",
+    ] {
+        let inject = format!("      - {{ header: X-Key, value: \"{value}\" }}");
+        let app = app(&api_key(&inject), |seen| match seen.line.as_str() {
+            "GET /echo" => json(
+                200,
+                serde_json::json!({ "sent": seen.headers, "plain": "kept" }),
+            ),
+            _ => me(),
+        })
+        .await;
+        let id = app.connected(&[("key", key)]).await;
+        let request = http::Request::get("/echo").body(Body::empty()).unwrap();
+        let (_, answer) = app.proxy(&id, request).await.unwrap();
+        let sent = app.last().headers["x-key"].clone();
+        assert!(!answer.contains(sent.trim_start_matches("v1 ")), "{answer}");
+        assert!(answer.contains("[redacted]") && answer.contains("kept"));
+    }
+}
+
 /// R61, place body; and a caller cannot bring the member itself.
 #[tokio::test]
 async fn an_api_key_in_the_body_is_put_into_what_the_caller_sends() {

@@ -8,8 +8,8 @@
 use indexmap::IndexMap;
 use keyport_egress::{Credential, Identity, Injection, Methods, Pass, Place, Purpose, Secret};
 use keyport_manifest::{
-    AllowedHosts, CertificateAt, CredentialRef, HostPattern, Inject, Manifest, ResolvedApi, Scope,
-    Slot,
+    AllowedHosts, CertificateAt, CredentialRef, HostPattern, Inject, Manifest, Ref, ResolvedApi,
+    Scope, Slot, Template,
 };
 use keyport_vault::Owner;
 
@@ -59,8 +59,8 @@ impl Engine {
         let mut secrets = parts.secrets();
         secrets.extend(parts.app(&mut scope, &audience)?);
         secrets.extend(arranged.scrub);
-        let (mut main, further) = parts.credentials(&api, &scope)?;
-        main.scrub = secrets;
+        let (mut main, further) = parts.credentials(&api, &scope, &secrets)?;
+        main.scrub.extend(secrets);
         main.signer = arranged.signer;
         pass.credential = Some(main);
         pass.further = further;
@@ -166,11 +166,12 @@ impl PassParts<'_> {
             .map_err(|_| bad())
     }
 
-    /// The main credential, and one for each name that the injections have.
+    /// The main credential, and one for each name that the injections have, with what is made of these secrets in it.
     fn credentials(
         &self,
         api: &ResolvedApi,
         scope: &Scope,
+        secrets: &[Secret],
     ) -> Result<(Credential, Vec<Credential>), ConnectError> {
         let auth = self.entry.method(self.method)?;
         let mut main = for_hosts(api, &CredentialRef::Main);
@@ -178,21 +179,19 @@ impl PassParts<'_> {
         // A signature's own injections are the signer's: they are made when the request is.
         let signed = matches!(auth, keyport_manifest::AuthMethod::Hmac(_));
         for inject in auth.injections() {
-            let part = |inject: Inject| injection(inject, scope);
-            match &inject.credential {
-                CredentialRef::None => {}
-                CredentialRef::Main if signed => {}
-                CredentialRef::Main => main.parts.push(part(inject)?),
-                name if !self.has(name)? => {}
-                name => named
-                    .entry(name.clone())
-                    .or_insert_with(|| Credential {
-                        scrub: self.second_secrets(),
-                        ..for_hosts(api, name)
-                    })
-                    .parts
-                    .push(part(inject)?),
-            }
+            let credential = match &inject.credential {
+                CredentialRef::None => continue,
+                CredentialRef::Main if signed => continue,
+                CredentialRef::Main => &mut main,
+                name if !self.has(name)? => continue,
+                name => named.entry(name.clone()).or_insert_with(|| Credential {
+                    scrub: self.second_secrets(),
+                    ..for_hosts(api, name)
+                }),
+            };
+            let made = made_of(&inject.value, scope, &[secrets, &credential.scrub].concat());
+            credential.scrub.extend(made);
+            credential.parts.push(injection(inject, scope)?);
         }
         Ok((main, named.into_values().collect()))
     }
@@ -345,6 +344,28 @@ fn for_hosts(api: &ResolvedApi, which: &CredentialRef) -> Credential {
         except,
         ..Credential::new(audience)
     }
+}
+
+/// What a template makes of these secrets: a digest or an encoding of one is worth as much to whoever reads it, and an app may
+/// repeat it as it may repeat the secret itself.
+fn made_of(template: &Template, scope: &Scope, secrets: &[Secret]) -> Vec<Secret> {
+    let secret = |text: &str| secrets.iter().any(|one| one.expose() == text);
+    let reads = |at: &Ref| {
+        let (name, rest) = at.path.split_first()?;
+        let value = rest
+            .iter()
+            .try_fold(scope.get(&at.root, name)?, |value, name| value.get(name));
+        value?.as_str().map(secret)
+    };
+    let expressions = template
+        .expressions()
+        .filter_map(|source| Template::parse(&format!("{{{{ {source} }}}}")).ok());
+    expressions
+        .filter(|own| own.refs().iter().any(|at| reads(at) == Some(true)))
+        .filter_map(|own| own.render_secret(scope, Slot::Raw).ok())
+        .filter(|value| !secret(value.expose()))
+        .map(|value| Secret::new(value.expose()))
+        .collect()
 }
 
 fn injection(inject: Inject, scope: &Scope) -> Result<Injection, ConnectError> {
