@@ -27,6 +27,7 @@ use crate::call::{Call, Exports, Page};
 use crate::error::{CallError, Failure};
 use crate::exchange::{Exchange, TokenRequest};
 use crate::host::Compiled;
+use crate::json::{self, NotRead};
 use crate::limits::CallLimits;
 use crate::state::{OverLimit, State};
 use crate::wasi_http::OUTGOING;
@@ -97,7 +98,7 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
         if account.id.is_empty() || account.label.is_empty() {
             return Err(self.bad_answer("the account has no id or no label"));
         }
@@ -129,7 +130,7 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
         self.json(&output, "the action's output is not JSON")
     }
 
@@ -162,7 +163,9 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
+        let values = page.events.iter().map(|event| json::count(event)).sum();
+        self.few_values(values)?;
         let events: Result<Vec<Value>, CallError> = page
             .events
             .iter()
@@ -196,7 +199,7 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
         self.json(&output, "the answer to connected is not JSON")
     }
 
@@ -221,7 +224,7 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
         self.json(&output, "the answer to disconnecting is not JSON")
     }
 
@@ -256,7 +259,7 @@ impl LoadedApp {
                 },
             )
             .await?
-            .map_err(failure)?;
+            .map_err(|told| self.failure(told))?;
         let answer = self.json(&output, "the answer of the token request is not JSON")?;
         exchange.taken(answer).map_err(|why| self.bad_answer(why))
     }
@@ -369,8 +372,46 @@ impl LoadedApp {
         }
     }
 
+    /// What the component says went wrong.
+    fn failure(&self, failure: types::Failure) -> CallError {
+        let (means, note) = match failure {
+            types::Failure::NeedsReconnect(note) => (Means::NeedsReconnect, note),
+            types::Failure::MissingScope(note) => (Means::MissingScope, note),
+            types::Failure::RateLimited(note) => (Means::RateLimited, note),
+            types::Failure::ProviderDown(note) => (Means::ProviderDown, note),
+            types::Failure::NotFound(note) => (Means::NotFound, note),
+            types::Failure::InvalidInput(note) => (Means::InvalidInput, note),
+            types::Failure::Other(note) => (Means::Other, note),
+        };
+        CallError::Failure(Failure {
+            means,
+            code: first_line(&note.code),
+            say: first_line(&note.say),
+            retry_after_ms: note.retry_after_ms,
+            data: json::read(&note.data, self.0.limits.json_values).unwrap_or(Value::Null),
+        })
+    }
+
     fn json(&self, text: &str, why: &'static str) -> Result<Value, CallError> {
-        serde_json::from_str(text).map_err(|_| self.bad_answer(why))
+        json::read(text, self.0.limits.json_values).map_err(|error| match error {
+            NotRead::TooMany => self.too_many_values(),
+            NotRead::NotJson => self.bad_answer(why),
+        })
+    }
+
+    fn few_values(&self, values: usize) -> Result<(), CallError> {
+        if values > self.0.limits.json_values {
+            Err(self.too_many_values())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn too_many_values(&self) -> CallError {
+        CallError::Limit {
+            app: self.0.app.clone(),
+            limit: "values in json",
+        }
     }
 }
 
@@ -419,23 +460,4 @@ pub(crate) fn first_line(text: &str) -> String {
         .filter(|c| !c.is_control())
         .take(200)
         .collect()
-}
-
-fn failure(failure: types::Failure) -> CallError {
-    let (means, note) = match failure {
-        types::Failure::NeedsReconnect(note) => (Means::NeedsReconnect, note),
-        types::Failure::MissingScope(note) => (Means::MissingScope, note),
-        types::Failure::RateLimited(note) => (Means::RateLimited, note),
-        types::Failure::ProviderDown(note) => (Means::ProviderDown, note),
-        types::Failure::NotFound(note) => (Means::NotFound, note),
-        types::Failure::InvalidInput(note) => (Means::InvalidInput, note),
-        types::Failure::Other(note) => (Means::Other, note),
-    };
-    CallError::Failure(Failure {
-        means,
-        code: first_line(&note.code),
-        say: first_line(&note.say),
-        retry_after_ms: note.retry_after_ms,
-        data: serde_json::from_str(&note.data).unwrap_or(Value::Null),
-    })
 }

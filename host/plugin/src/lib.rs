@@ -20,6 +20,7 @@
 //! | `engine`, `limits` | wasmtime's configuration and every number |
 //! | `cache`, `mapped` | compiled code between starts, sealed and bounded; `mapped` has the one `unsafe` |
 //! | `log` | a guest's lines: counted, cut, escaped, scrubbed |
+//! | `json` | what a guest hands over as JSON: counted before it is read |
 //! | `trial` | the first start of a component |
 //!
 //! Left out on purpose: re-using an instance for a second call, anything asynchronous across the
@@ -34,6 +35,7 @@ mod error;
 mod exchange;
 mod host;
 mod imports;
+mod json;
 mod limits;
 mod log;
 mod mapped;

@@ -18,6 +18,8 @@ pub struct CallLimits {
     pub wall: Duration,
     /// Bytes that the guest may hand to the host in one host call (a request's body, a log line, a result).
     pub hostcall_bytes: usize,
+    /// Values in the JSON that the guest hands over at a time: read, each takes up to 225 bytes of the host beside its text.
+    pub json_values: usize,
     /// Component-model handles (resources) alive at a time.
     pub handles: usize,
     /// Host resources (streams, pollables) alive at a time.
@@ -53,6 +55,7 @@ impl Default for CallLimits {
             cpu: Duration::from_secs(5),
             wall: Duration::from_secs(60),
             hostcall_bytes: 16 << 20,
+            json_values: 250_000,
             handles: 1_000,
             resources: 10_000,
             random_bytes: 64 << 10,

@@ -14,11 +14,10 @@ impl log::Host for State {
             "error" => LogLevel::Error,
             _ => LogLevel::Info,
         };
-        self.lines.write(
-            level,
-            &text,
-            serde_json::from_str(&data).unwrap_or(Value::Null),
-        );
+        // What is longer than a line is not kept, so it is not read either.
+        let kept = data.len() <= self.limits.log_line_bytes;
+        let data = kept.then(|| serde_json::from_str(&data).ok()).flatten();
+        self.lines.write(level, &text, data.unwrap_or(Value::Null));
         Ok(())
     }
 }

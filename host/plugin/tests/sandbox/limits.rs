@@ -6,7 +6,7 @@ use keyport_plugin::CallError;
 use serde_json::{Value, json};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::support::{Upstream, attack, beside, brief, call, limit, shared};
+use crate::support::{Upstream, attack, attacks, beside, brief, call, limit, shared};
 
 async fn ends(program: &str) -> &'static str {
     let upstream = Upstream::start().await;
@@ -63,6 +63,28 @@ pub async fn request_flood() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub async fn huge_result() {
     assert_eq!(ends("huge_result").await, "bytes per host call");
+}
+
+/// Some hundred kilobytes of text, within every limit of bytes; as a poll's events and as an account, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub async fn dense_result() {
+    assert_eq!(ends("dense_result").await, "values in json");
+    let upstream = Upstream::start().await;
+    let app = attacks().await;
+    let chosen = || {
+        let (mut call, _) = call(&upstream);
+        let program = ("attack".to_owned(), "dense_result".to_owned());
+        call.values.extend([program]);
+        call
+    };
+    let input = json!({});
+    let page = app.poll(chosen(), "dense_result", &input, None).await;
+    let account = app.check(chosen()).await;
+    let limits = [
+        limit(page.map(|_| input.clone())),
+        limit(account.map(|_| input)),
+    ];
+    assert_eq!(limits, ["values in json"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

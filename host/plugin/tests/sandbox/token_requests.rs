@@ -134,6 +134,21 @@ pub async fn foreign_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub async fn token_elsewhere() {
+    let upstream = Upstream::start().await;
+    let (mut call, _) = token_call(&upstream);
+    call.values
+        .insert("attack".to_owned(), "token_elsewhere".to_owned());
+    let app = attacks().await;
+    let refused = beside("token_elsewhere", app.exchange(call, "code", request())).await;
+    assert_eq!(upstream.arrived().len(), 1);
+    assert_eq!(
+        refused.err().unwrap().to_string(),
+        "the component of attacks gave a bad answer: it has a placeholder where no token may stand"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub async fn code_thief() {
     let upstream = Upstream::start().await;
     let (mut call, log) = token_call(&upstream);

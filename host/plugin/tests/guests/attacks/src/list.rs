@@ -4,6 +4,7 @@ programs! {
     code_thief,
     credential_echo,
     deep_recursion,
+    dense_result,
     endless_answer,
     endless_loop,
     every_export,
@@ -44,4 +45,5 @@ programs! {
     redirect_out,
     request_flood,
     silent_answer,
+    token_elsewhere,
 }
