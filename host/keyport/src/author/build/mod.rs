@@ -15,7 +15,7 @@
 //!
 //! The threat: building runs what the folder says (cargo's build scripts, npm's scripts of the author's own). It is for an
 //! author's own app; `keyport app install` says so before it builds somebody else's. What is run sees no variable of this program,
-//! and nothing is written through a link that leads out of the folder.
+//! and the kit and the component are written through no link that leads out of the folder.
 
 mod kit;
 mod tools;
