@@ -87,20 +87,30 @@ impl Lines {
         }
     }
 
-    /// Scrubbed first, so that a cut or an escape cannot hide a secret from the search.
+    /// Scrubbed first, so that a cut or an escape cannot hide a secret from the search. Of a long line no more is searched than
+    /// could be kept; what of a secret begins there and goes on beyond is held back by the search.
     fn clean(&self, line: &str) -> String {
-        let scrubbed = self.scrubber().text(line);
+        let searched = line.floor_char_boundary(2 * self.line_bytes);
+        let mut stream = self.scrubber().stream();
+        let mut scrubbed = stream.push(line.as_bytes().get(..searched).unwrap_or_default());
+        let cut = searched < line.len();
+        if !cut {
+            scrubbed.extend(stream.finish());
+        }
         let mut out = String::new();
-        for c in scrubbed.chars() {
+        for c in String::from_utf8_lossy(&scrubbed).chars() {
             if out.len() + c.len_utf8() > self.line_bytes {
                 out.push('…');
-                break;
+                return out;
             }
             if c.is_control() || is_direction(c) {
                 out.extend(c.escape_default())
             } else {
                 out.push(c)
             }
+        }
+        if cut {
+            out.push('…');
         }
         out
     }
@@ -230,6 +240,29 @@ mod tests {
         assert_eq!(seen[0].text, "a\\u{1b}[2Jb [redacted]");
         assert_eq!(seen[0].data, serde_json::json!({"k": "[redacted]"}));
         assert_eq!(seen[1].text, "second");
+    }
+
+    /// Wherever the search ends, it ends before a secret or behind it; and secrets that become a mark leave no room for their
+    /// ends.
+    #[test]
+    fn a_long_line_is_searched_as_far_as_it_is_kept_and_no_piece_of_a_secret_is_left() {
+        let (lines, _) = lines(&CallLimits {
+            log_line_bytes: 100,
+            ..CallLimits::default()
+        });
+        let secret = "hunter2hunter2";
+        for before in 0..250 {
+            let line = format!("{}{secret}{}", "é".repeat(before), "y".repeat(1_000));
+            let clean = lines.clean(&line);
+            assert!(!clean.contains("hunter"), "{before}: {clean}");
+            assert!(
+                clean.len() <= 103 && clean.ends_with('…'),
+                "{before}: {clean}"
+            );
+        }
+        let clean = lines.clean(&secret.repeat(1_000));
+        assert!(!clean.contains("hunter") && clean.ends_with('…'), "{clean}");
+        assert_eq!(lines.clean("hunter"), "hunter");
     }
 
     #[test]
