@@ -15,7 +15,7 @@ use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::error::EgressError;
-use crate::handles::{Issued, Slot};
+use crate::handles::{Issued, Placeholders, Slot};
 use crate::headers;
 use crate::pass::Pass;
 use crate::place;
@@ -33,7 +33,12 @@ pub(crate) fn redeem_handles(
     headers: &mut HeaderMap,
     body: &[u8],
 ) -> Result<Option<Bytes>, EgressError> {
-    let mut filled = None;
+    let placeholders = Placeholders::of(issued);
+    let within: Vec<&Issued> = placeholders.find(body).map(|(_, one)| one).collect();
+    let filled = match within.is_empty() {
+        true => None,
+        false => Some(slots::fill(&placeholders, headers, body)?),
+    };
     for handle in issued {
         let placeholder = handle.placeholder.as_bytes();
         if contains(url.path().as_bytes(), placeholder) {
@@ -45,14 +50,7 @@ pub(crate) fn redeem_handles(
         if names {
             return Err(EgressError::HandleOutOfSlot("in a header's name"));
         }
-        let in_body = contains(body, placeholder);
-        if in_body {
-            if !slots::allows(handle, headers, body) {
-                return Err(EgressError::HandleOutOfSlot("in the request's body"));
-            }
-            let now = filled.as_deref().unwrap_or(body);
-            filled = Some(slots::fill(handle, headers, now)?);
-        }
+        let in_body = within.iter().any(|one| std::ptr::eq(*one, handle));
         let in_header = redeem_in_headers(handle, headers)?;
         let in_query = redeem_in_query(handle, url)?;
         if (in_header || in_query || in_body) && !meant_for(pass, handle, url) {

@@ -6,6 +6,7 @@
 //! or stores one gives nothing away; egress still refuses one out of its slot, because it is always a
 //! mistake or an attempt to have the value echoed.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyport_manifest::hosts::AllowedHosts;
@@ -134,16 +135,47 @@ impl Handles {
     }
 }
 
+/// What each begins with, and stands nowhere else in it.
+const BEGINNING: &str = "kph_";
+/// Characters after that.
+const RANDOM: usize = 26;
+
 /// `kph_` and 26 characters of base 32: 130 bits, URL-safe and header-safe as they are.
 fn random_placeholder() -> Option<String> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let mut random = [0_u8; 26];
+    let mut random = [0_u8; RANDOM];
     getrandom::fill(&mut random).ok()?;
     let tail = random
         .iter()
         .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
         .map(|&letter| char::from(letter));
-    Some("kph_".chars().chain(tail).collect())
+    Some(BEGINNING.chars().chain(tail).collect())
+}
+
+/// All placeholders of a call at once: a body is looked through once, however many there are.
+pub(crate) struct Placeholders<'a>(HashMap<&'a [u8], &'a Issued>);
+
+impl<'a> Placeholders<'a> {
+    /// Bytes of each.
+    pub(crate) const LEN: usize = BEGINNING.len() + RANDOM;
+
+    pub(crate) fn of(issued: &'a [Issued]) -> Self {
+        let named = issued.iter().map(|one| (one.placeholder.as_bytes(), one));
+        Self(named.collect())
+    }
+
+    /// Where they stand in a text, in order.
+    pub(crate) fn find(&self, text: &[u8]) -> impl Iterator<Item = (usize, &'a Issued)> {
+        let windows = text.windows(Self::LEN).enumerate();
+        windows
+            .filter(|(_, at)| at.starts_with(BEGINNING.as_bytes()))
+            .filter_map(|(at, window)| Some((at, *self.0.get(window)?)))
+    }
+
+    /// Whether one stands in a text.
+    pub(crate) fn any(&self, text: &[u8]) -> bool {
+        self.find(text).next().is_some()
+    }
 }
 
 #[cfg(test)]

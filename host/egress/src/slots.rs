@@ -16,8 +16,48 @@ use url::form_urlencoded::{byte_serialize, parse};
 use zeroize::Zeroizing;
 
 use crate::error::EgressError;
-use crate::handles::{Issued, Slot};
+use crate::handles::{Issued, Placeholders, Slot};
 use crate::place::{Kind, kind};
+
+/// The body with values in place of the placeholders in it.
+///
+/// # Errors
+/// [`EgressError::HandleOutOfSlot`] where one stands elsewhere than in a slot of it.
+pub(crate) fn fill(
+    placeholders: &Placeholders<'_>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Bytes, EgressError> {
+    let kind = kind(headers);
+    let allowed = match kind {
+        Kind::Json => in_json(placeholders, body),
+        Kind::Form => in_form(placeholders, body),
+        Kind::Unsaid | Kind::Other => false,
+    };
+    if !allowed {
+        return Err(EgressError::HandleOutOfSlot("in the request's body"));
+    }
+    let mut filled = Vec::with_capacity(body.len());
+    let mut rest = 0;
+    for (at, handle) in placeholders.find(body) {
+        filled.extend_from_slice(body.get(rest..at).unwrap_or_default());
+        filled.extend_from_slice(written(handle, kind).as_bytes());
+        rest = at + Placeholders::LEN;
+    }
+    filled.extend_from_slice(body.get(rest..).unwrap_or_default());
+    Ok(filled.into())
+}
+
+/// The value as the body's kind wants it.
+fn written(handle: &Issued, kind: Kind) -> Zeroizing<String> {
+    let value = handle.value.expose();
+    if kind == Kind::Form {
+        return Zeroizing::new(byte_serialize(value.as_bytes()).collect());
+    }
+    let quoted = Zeroizing::new(Value::from(value).to_string());
+    let inner = quoted.get(1..quoted.len().saturating_sub(1));
+    Zeroizing::new(inner.unwrap_or_default().to_owned())
+}
 
 fn declared(handle: &Issued, name: &str) -> bool {
     handle
@@ -26,58 +66,39 @@ fn declared(handle: &Issued, name: &str) -> bool {
         .any(|slot| matches!(slot, Slot::Body(slot) if slot == name))
 }
 
-/// Whether every place where the placeholder stands in this body is a slot of it.
-pub(crate) fn allows(handle: &Issued, headers: &HeaderMap, body: &[u8]) -> bool {
-    match kind(headers) {
-        Kind::Json => in_json(handle, body),
-        Kind::Form => in_form(handle, body),
-        Kind::Unsaid | Kind::Other => false,
-    }
-}
-
 /// Parted at `;` as well, a text after one would be another parameter to some.
-fn in_form(handle: &Issued, body: &[u8]) -> bool {
-    let placeholder = handle.placeholder.as_bytes();
-    let parted = |pair: &[u8]| {
-        pair.contains(&b';') && pair.windows(placeholder.len()).any(|at| at == placeholder)
-    };
+fn in_form(placeholders: &Placeholders<'_>, body: &[u8]) -> bool {
     let slots = parse(body).all(|(name, value)| {
-        !name.contains(&handle.placeholder)
-            && (!value.contains(&handle.placeholder) || declared(handle, &name))
+        let mut within = placeholders.find(value.as_bytes());
+        !placeholders.any(name.as_bytes()) && within.all(|(_, handle)| declared(handle, &name))
     });
-    slots && !body.split(|byte| *byte == b'&').any(parted)
+    let mut pairs = body.split(|byte| *byte == b'&');
+    slots && !pairs.any(|pair| pair.contains(&b';') && placeholders.any(pair))
 }
 
-/// Whether it stands in texts under a declared name, or in a list under one, and nowhere else; never in a name. The text holds it
-/// as often as its texts do: one that is written with escapes is not put in, and would make up for one that is hidden.
-fn in_json(handle: &Issued, body: &[u8]) -> bool {
+/// Whether they stand in texts under a declared name, or in a list under one, and nowhere else; never in a name. The body holds
+/// them as often as its texts do: one that is written with escapes is not put in, and would make up for one that is hidden.
+fn in_json(placeholders: &Placeholders<'_>, body: &[u8]) -> bool {
     let found = Cell::new(0);
     let look = Look {
-        handle,
-        declared: false,
+        placeholders,
+        name: None,
         found: &found,
     };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = look.deserialize(&mut reader).and_then(|()| reader.end());
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    read.is_ok() && text.matches(&handle.placeholder).count() == found.get()
+    read.is_ok() && placeholders.find(body).count() == found.get()
 }
 
 /// Reads every value as it is written. A parsed body would forget all but the last of members that are there twice, and a
 /// placeholder in the first would not be seen; so they are refused.
 #[derive(Clone, Copy)]
 struct Look<'a> {
-    handle: &'a Issued,
-    /// Whether the value stands under a declared name.
-    declared: bool,
-    /// How often the placeholder was found so far.
+    placeholders: &'a Placeholders<'a>,
+    /// What the value stands under.
+    name: Option<&'a str>,
+    /// How many were found so far.
     found: &'a Cell<usize>,
-}
-
-impl Look<'_> {
-    fn times(&self, text: &str) -> usize {
-        text.matches(&self.handle.placeholder).count()
-    }
 }
 
 impl<'de> DeserializeSeed<'de> for Look<'_> {
@@ -116,11 +137,12 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let times = self.times(text);
-        if times > 0 && !self.declared {
-            return Err(E::custom("out of slot"));
+        for (_, handle) in self.placeholders.find(text.as_bytes()) {
+            if !self.name.is_some_and(|name| declared(handle, name)) {
+                return Err(E::custom("out of slot"));
+            }
+            self.found.set(self.found.get() + 1);
         }
-        self.found.set(self.found.get() + times);
         Ok(())
     }
 
@@ -132,42 +154,16 @@ impl<'de> Visitor<'de> for Look<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut known = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
-            let declared = declared(self.handle, &name);
-            if self.times(&name) > 0 || !known.insert(name) {
+            members.next_value_seed(Look {
+                name: Some(&name),
+                ..self
+            })?;
+            if self.placeholders.any(name.as_bytes()) || !known.insert(name) {
                 return Err(A::Error::custom("out of slot"));
             }
-            members.next_value_seed(Look { declared, ..self })?;
         }
         Ok(())
     }
-}
-
-/// A body that is [allowed](allows), with the value in place of the placeholder.
-///
-/// # Errors
-/// [`EgressError::HandleOutOfSlot`] where the body is not text.
-pub(crate) fn fill(
-    handle: &Issued,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Bytes, EgressError> {
-    let refused = || EgressError::HandleOutOfSlot("in the request's body");
-    let text = std::str::from_utf8(body).map_err(|_| refused())?;
-    let value = handle.value.expose();
-    let written = Zeroizing::new(match kind(headers) {
-        Kind::Json => {
-            let quoted = Zeroizing::new(Value::from(value).to_string());
-            quoted
-                .get(1..quoted.len().saturating_sub(1))
-                .unwrap_or_default()
-                .to_owned()
-        }
-        Kind::Form => byte_serialize(value.as_bytes()).collect(),
-        Kind::Unsaid | Kind::Other => return Err(refused()),
-    });
-    Ok(Bytes::from(
-        text.replace(&handle.placeholder, &written).into_bytes(),
-    ))
 }
 
 #[cfg(test)]
@@ -192,10 +188,7 @@ mod tests {
         let escaped = format!("\\u006b{}", &placeholder[1..]);
         let body = body.replace('H', &placeholder).replace('E', &escaped);
         let headers = of(kind);
-        if !allows(&issued[0], &headers, body.as_bytes()) {
-            return None;
-        }
-        let real = fill(&issued[0], &headers, body.as_bytes()).ok()?;
+        let real = fill(&Placeholders::of(&issued), &headers, body.as_bytes()).ok()?;
         Some(String::from_utf8(real.to_vec()).unwrap())
     }
 
@@ -214,6 +207,24 @@ mod tests {
             filled("application/x-www-form-urlencoded", "a=b&code=H").unwrap(),
             "a=b&code=a%22b%26c"
         );
+    }
+
+    #[test]
+    fn several_are_put_in_at_once_each_in_its_own_slot_and_no_value_is_looked_through() {
+        let handles = Handles::default();
+        let slot = |name: &str| vec![Slot::Body(name.to_owned())];
+        let one = handles.issue(Secret::new("1"), slot("one"));
+        // A value that reads like a placeholder is a value.
+        let two = handles.issue(Secret::new(one.as_str()), slot("two"));
+        let (issued, headers) = (handles.issued(), of("application/json"));
+        let placeholders = Placeholders::of(&issued);
+        let fill = |body: String| fill(&placeholders, &headers, body.as_bytes());
+        assert_eq!(
+            fill(format!(r#"{{"two":"{two}{two}","one":"kph_{one}"}}"#)).unwrap(),
+            format!(r#"{{"two":"{one}{one}","one":"kph_1"}}"#)
+        );
+        assert!(fill(format!(r#"{{"two":"{two}","one":"{two}"}}"#)).is_err());
+        assert!(fill(format!(r#"{{"two":"{two}","{one}":"x"}}"#)).is_err());
     }
 
     #[test]
