@@ -86,6 +86,12 @@ fn a_source_that_changes_is_built_again_and_one_that_does_not_build_leaves_the_l
     let Some(app) = source(temp.path()) else {
         return;
     };
+    // Somebody who watches from the beginning of the work, when nothing builds yet.
+    let provider = app.join("component/provider.js");
+    let good = std::fs::read_to_string(&provider).unwrap();
+    let broken = "export const provider = {";
+    std::fs::write(&provider, broken).unwrap();
+    let built = || std::fs::read(app.join("component.wasm")).ok();
     let watching = with_tools(&["build", "--watch", &text(&app)])
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::piped())
@@ -102,19 +108,21 @@ fn a_source_that_changes_is_built_again_and_one_that_does_not_build_leaves_the_l
         found.unwrap_or_else(|| panic!("`{wanted}` was never said"))
     };
     until("Watching");
-    let provider = app.join("component/provider.js");
-    let good = std::fs::read_to_string(&provider).unwrap();
-    let first = std::fs::read(app.join("component.wasm")).unwrap();
-    std::fs::write(&provider, "export const provider = {").unwrap();
+    assert!(built().is_none());
+    std::fs::write(&provider, &good).unwrap();
+    until("component.wasm again: ");
+    let first = built();
+    assert!(first.is_some());
+    std::fs::write(&provider, broken).unwrap();
     until("The last component stays.");
-    assert_eq!(std::fs::read(app.join("component.wasm")).unwrap(), first);
+    assert_eq!(built(), first);
     std::fs::write(
         &provider,
         good.replace("did not say whose token", "kept to itself whose token"),
     )
     .unwrap();
     until("component.wasm again: ");
-    assert_ne!(std::fs::read(app.join("component.wasm")).unwrap(), first);
+    assert_ne!(built(), first);
 }
 
 /// A process that ends with the test, whatever becomes of that.

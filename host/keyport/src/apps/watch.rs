@@ -25,32 +25,64 @@ type Print = Vec<(PathBuf, u64, Option<SystemTime>)>;
 /// What one look found, by folder.
 type Seen = BTreeMap<PathBuf, Print>;
 
-/// The folders that are watched.
-pub struct Watch {
+/// Folders of apps, and what was in them before they were loaded: what changes while they are is a change.
+pub struct Folders {
     installed: Installed,
     further: Vec<PathBuf>,
+    seen: Seen,
+}
+
+/// The folders that are watched.
+pub struct Watch {
+    folders: Folders,
     catalogue: Catalogue,
     plugins: PluginHost,
     /// The app that each folder holds, as far as it was ever good.
     ids: BTreeMap<PathBuf, String>,
 }
 
-impl Watch {
-    /// Watches the installed apps of `data` and those in the `further` folders.
-    pub fn new(
-        data: &Path,
-        further: &[PathBuf],
-        catalogue: Catalogue,
-        plugins: PluginHost,
-    ) -> Self {
-        let mut watch = Self {
+impl Folders {
+    /// The installed apps of `data` and those in the `further` folders, as they are now.
+    pub fn new(data: &Path, further: &[PathBuf]) -> Self {
+        let mut folders = Self {
             installed: Installed::of(data),
             further: further.to_vec(),
+            seen: Seen::new(),
+        };
+        folders.seen = folders.look();
+        folders
+    }
+
+    fn apps(&self) -> Vec<PathBuf> {
+        let mut all = self.installed.folders();
+        for folder in &self.further {
+            // One that is gone for a moment is looked at again soon.
+            all.extend(app_folders(folder).unwrap_or_default());
+        }
+        all
+    }
+
+    fn look(&self) -> Seen {
+        self.apps()
+            .into_iter()
+            .map(|app| {
+                let print = print(&app);
+                (app, print)
+            })
+            .collect()
+    }
+}
+
+impl Watch {
+    /// Watches folders whose apps are loaded by now.
+    pub fn new(folders: Folders, catalogue: Catalogue, plugins: PluginHost) -> Self {
+        let mut watch = Self {
+            folders,
             catalogue,
             plugins,
             ids: BTreeMap::new(),
         };
-        for app in watch.apps() {
+        for app in watch.folders.apps() {
             if let Some(id) = watch.id_of(&app) {
                 watch.ids.insert(app, id);
             }
@@ -60,11 +92,11 @@ impl Watch {
 
     /// Looks until it is dropped, and tells what it did.
     pub async fn run(mut self, tell: impl Fn(&str) + Send) {
-        let mut loaded = self.look();
+        let mut loaded = std::mem::take(&mut self.folders.seen);
         let mut before = loaded.clone();
         loop {
             tokio::time::sleep(EVERY).await;
-            let now = self.look();
+            let now = self.folders.look();
             let settled = now == before;
             before.clone_from(&now);
             if !settled || now == loaded {
@@ -119,8 +151,9 @@ impl Watch {
     }
 
     fn read(&self, app: &Path) -> Result<ReadApp, LeftOut> {
-        let source = if self.installed.folders().iter().any(|one| one == app) {
-            self.installed.source(app)
+        let installed = &self.folders.installed;
+        let source = if installed.folders().iter().any(|one| one == app) {
+            installed.source(app)
         } else {
             folder::source(app)
         };
@@ -141,25 +174,6 @@ impl Watch {
             });
         }
         self.catalogue.replace(read, &self.plugins).await
-    }
-
-    fn apps(&self) -> Vec<PathBuf> {
-        let mut all = self.installed.folders();
-        for folder in &self.further {
-            // One that is gone for a moment is looked at again soon.
-            all.extend(app_folders(folder).unwrap_or_default());
-        }
-        all
-    }
-
-    fn look(&self) -> Seen {
-        self.apps()
-            .into_iter()
-            .map(|app| {
-                let print = print(&app);
-                (app, print)
-            })
-            .collect()
     }
 
     fn id_of(&self, app: &Path) -> Option<String> {

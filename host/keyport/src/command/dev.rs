@@ -21,7 +21,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::{Failure, HostArguments, Outcome};
-use crate::apps::watch::Watch;
+use crate::apps::watch::{Folders, Watch};
 use crate::config;
 use crate::demo::{Demo, Keyport};
 use crate::logs;
@@ -106,6 +106,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     };
     let config = arguments.host.read(flags)?;
     logs::start(&config.log);
+    let folders = Folders::new(&data, &config.apps);
     let host = wiring::host(&config).await?;
 
     let secret = random_secret()?;
@@ -139,7 +140,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     for app in host.catalogue.left_out() {
         eprintln!("\nAn app is left out: {}\n{app}", app.origin);
     }
-    let watch = Watch::new(&data, &config.apps, host.catalogue, host.plugins);
+    let watch = Watch::new(folders, host.catalogue, host.plugins);
     let watching = tokio::spawn(watch.run(|told| eprintln!("{told}")));
     let served = serve_all(
         (host.engine, &data),

@@ -78,7 +78,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let watch = arguments
         .watch
         .then(|| Watch::new(&arguments.folder, &manifest));
-    let built = build(&arguments.folder, &manifest)?;
+    let (built, watch) = match (build(&arguments.folder, &manifest), watch) {
+        (Ok(built), watch) => (built, watch),
+        (Err(error), None) => return Err(error),
+        // Whoever watches is about to mend it.
+        (Err(error), Some(watch)) => {
+            println!("{error}");
+            watch.run(|line| println!("{line}"))
+        }
+    };
     let shape = Shape::of_bytes(&built.bytes).unwrap_or_default();
     println!(
         "built {} from {}: {} KB",
