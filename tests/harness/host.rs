@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -365,12 +366,23 @@ impl Drop for Dev {
     }
 }
 
-/// A loopback port that nobody listens on at this moment.
+/// A loopback port that nobody listens on, for somebody who is told it and takes it a little later.
+///
+/// It is below those that systems give to connections and to listeners that ask for any (32768 and up), so none of these gets it
+/// meanwhile; no two of a process get the same, and each process begins elsewhere.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    (0..COUNT)
+        .map(|_| {
+            std::process::id()
+                .wrapping_mul(401)
+                .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed))
+        })
+        .filter_map(|number| u16::try_from(FIRST + number % COUNT).ok())
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
         .expect("a free port")
-        .port()
 }
 
 fn signal(child: &Child, name: &str) {

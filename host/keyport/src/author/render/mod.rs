@@ -24,6 +24,8 @@ use super::output::{Colour, print};
 use super::source::Source;
 use super::{Failure, Outcome};
 use values::Values;
+// `test` reads the same flag.
+#[cfg(feature = "host")]
 pub use values::{Given, given};
 
 /// Flags of `render`.
