@@ -67,8 +67,14 @@ fn each_line_names_its_tests_for_every_backend_or_says_why_it_does_not_apply() {
     // And the other way round: whoever names a test after a line, puts it in.
     let text = std::fs::read_to_string(repository().join("host/vault/tests/cases/lines.yaml"));
     let text = text.unwrap();
+    let numbered = |name: &str| {
+        let number = name
+            .strip_prefix("line_")
+            .or_else(|| name.strip_prefix("lines_"));
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
     for name in known {
-        if (name.starts_with("line_") || name.starts_with("lines_")) && !text.contains(&name) {
+        if numbered(&name) && !text.contains(&name) {
             wrong.push(format!("{name} is in no line"));
         }
     }
